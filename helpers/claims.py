@@ -1,0 +1,68 @@
+"""Turn a sentence of the lecture decks into something a notebook measures.
+
+A lesson ends each section with one line::
+
+    claim("practice-init-same", measured=spread, holds=spread == 0)
+
+It prints a verdict for the reader and leaves the same verdict in the cell's output as JSON,
+so that the executed notebook is its own record: nothing else is written.
+"""
+
+import csv
+import numbers
+import textwrap
+from pathlib import Path
+
+from IPython.display import display
+
+CLAIM_MIME = "application/vnd.course.claim+json"
+LEDGER = Path(__file__).resolve().parent.parent / "lessons" / "claims.csv"
+VERDICTS = {True: "holds", False: "refuted", None: "undecided"}
+
+
+def read_ledger(path=LEDGER):
+    """Return the ledger as ``{claim id: row}``; a row holds the columns of ``claims.csv``."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return {row["id"]: row for row in csv.DictReader(file)}
+
+
+def claim(claim_id, measured, holds):
+    """Show and record whether a claim of the decks holds in this run.
+
+    Args:
+        claim_id: id of a row of ``lessons/claims.csv``.
+        measured: what this run found, a number or a short text with its unit; None if the
+            machine cannot measure it (no GPU, say).
+        holds: True, False, or None where this run cannot tell.
+
+    Raises:
+        KeyError: the ledger has no such claim.
+    """
+    ledger = read_ledger()
+    if claim_id not in ledger:
+        raise KeyError(f"No such claim in {LEDGER.name}. Received: claim_id={claim_id!r}")
+    row = ledger[claim_id]
+    if isinstance(measured, numbers.Number):  # NumPy's too
+        measured = int(measured) if isinstance(measured, numbers.Integral) else float(f"{measured:.4g}")
+    verdict = "unmeasured" if measured is None else VERDICTS[None if holds is None else bool(holds)]
+    lines = [f"{verdict.upper()}: {row['claim']}"]
+    if measured is not None:
+        lines.append(f"here: {measured}" if isinstance(measured, str) else f"here: {measured:,}")
+    if row["deck_figure"]:
+        lines.append(f"the deck: {row['deck_figure']}")
+    text = "\n".join(textwrap.fill(line, 96, subsequent_indent="    ") for line in lines)
+    record = {"id": claim_id, "verdict": verdict, "measured": measured}
+    display({"text/plain": text, CLAIM_MIME: record}, raw=True)
+
+
+def recorded_claims(notebook):
+    """Return what ``claim`` recorded in an executed notebook.
+
+    Args:
+        notebook: a notebook as ``nbformat`` reads it.
+
+    Returns:
+        List of ``{"id": ..., "verdict": ..., "measured": ...}`` in the order of the page.
+    """
+    outputs = (output for cell in notebook.cells for output in cell.get("outputs", []))
+    return [output.data[CLAIM_MIME] for output in outputs if CLAIM_MIME in output.get("data", {})]

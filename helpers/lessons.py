@@ -1,0 +1,141 @@
+"""The pages of the course: which there are, their parameters, and their twins in ``notebooks/``."""
+
+import ast
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+
+import jupytext
+import nbformat
+import yaml
+
+LESSONS = Path(__file__).resolve().parent.parent / "lessons"
+
+
+class Lesson(NamedTuple):
+    """A page ``NN_name.py``: where it lies, its title, and the defaults of its ``parameters`` cell."""
+
+    path: Path
+    title: str
+    parameters: dict
+
+    @property
+    def name(self):
+        return self.path.stem
+
+    @property
+    def number(self):
+        return self.name[:2]
+
+
+def find_lessons(numbers=(), folder=LESSONS):
+    """Return the lessons of a folder, or those of these numbers, in the order of the course.
+
+    Args:
+        numbers: such as ``"03"``, ``"3"`` or ``"03_lenet"``; none for all.
+        folder: where the pages lie.
+
+    Raises:
+        ValueError: no such lesson, or a page that ``read_lesson`` refuses.
+    """
+    paths = {path.stem: path for path in sorted(Path(folder).glob("[0-9][0-9]_*.py"))}
+    chosen = set()
+    for number in numbers:
+        names = {name for name in paths if number == name or number.zfill(2) == name[:2]}
+        if not names:
+            raise ValueError(f"Lessons here: {', '.join(paths) or 'none'}. Received: {number!r}")
+        chosen |= names
+    return [read_lesson(paths[name]) for name in sorted(chosen or paths)]
+
+
+def read_lesson(path):
+    """Read a page's title and parameters.
+
+    Raises:
+        ValueError: the page has not one cell tagged ``parameters``, or a value in it is not plain.
+    """
+    cells = read_page(path).cells
+    title = next((line[2:] for cell in cells for line in cell.source.splitlines() if line.startswith("# ")), path.stem)
+    tagged = [cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])]
+    if len(tagged) != 1:
+        raise ValueError(f"A page has one cell tagged parameters. Received: {len(tagged)} in {path.name}")
+    try:
+        assignments = ast.parse(tagged[0]).body
+        return Lesson(path, title, {each.targets[0].id: ast.literal_eval(each.value) for each in assignments})
+    except (SyntaxError, ValueError, AttributeError) as error:
+        raise ValueError(f"Parameters are lines like `epochs = 3  # passes`. Received: {path.name}: {error}") from error
+
+
+def read_page(path):
+    """Return a page as a notebook without outputs, whose cell ids depend on the cells alone."""
+    notebook = jupytext.read(path)
+    seen = {}
+    for cell in notebook.cells:
+        digest = hashlib.sha256(cell.source.encode()).hexdigest()[:8]
+        seen[digest] = seen.get(digest, 0) + 1
+        cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return notebook
+
+
+def profile_parameters(lesson, profile):
+    """Return what a profile changes: nothing for ``quick``, ``full/NN_name.yaml`` beside the page for ``full``.
+
+    Raises:
+        ValueError: the lesson has no such profile.
+    """
+    if profile == "quick":
+        return {}
+    path = lesson.path.parent / profile / f"{lesson.name}.yaml"
+    if not path.exists():
+        raise ValueError(f"Lesson {lesson.name} has no {profile}/{path.name}. Received: profile={profile!r}")
+    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+
+
+def check_parameters(lesson, values):
+    """Refuse a parameter that the page does not have, or a value of another type than its default.
+
+    Raises:
+        ValueError: names the parameter, what the page has, and what was received.
+    """
+    for name, value in values.items():
+        if name not in lesson.parameters:
+            known = ", ".join(lesson.parameters)
+            raise ValueError(f"Lesson {lesson.name} has the parameters {known}. Received: {name!r}")
+        default = lesson.parameters[name]
+        if not _same_type(value, default):
+            kind = type(default).__name__
+            raise ValueError(f"{name} of lesson {lesson.name} is {kind}, like {default!r}. Received: {name}={value!r}")
+
+
+def _same_type(value, default):
+    if isinstance(default, (list, tuple)):
+        return isinstance(value, (list, tuple)) and all(_same_type(each, default[0]) for each in value if default)
+    if isinstance(default, float):
+        return type(value) in (int, float)
+    return default is None or type(value) is type(default)
+
+
+def twin(executed):
+    """Return an executed notebook as it is kept in git: cells, outputs and tags, no times and no paths."""
+    notebook = nbformat.from_dict(executed)
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags")
+        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+    notebook.metadata = nbformat.from_dict({
+        "jupytext": {"cell_metadata_filter": "tags,-all"},
+        "kernelspec": executed.metadata.kernelspec,
+        "language_info": {"name": "python"},
+    })
+    return notebook
+
+
+def is_twin(lesson, path):
+    """Tell whether the notebook at ``path`` has the cells of the lesson, in its order, all executed."""
+    if not path.exists():
+        return False
+    notebook = nbformat.read(path, as_version=4)
+    cells = [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in notebook.cells]
+    executed = all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code" and cell.source)
+    page = [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in read_page(lesson.path).cells]
+    return executed and cells == page

@@ -1,0 +1,137 @@
+"""Every picture of the course. A plot takes arrays, draws into ``ax`` or a new one, and returns it."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+
+def use_course_style():
+    """Give every later plot the look of the course: colours and markers told apart in grey too."""
+    plt.style.use(Path(__file__).with_name("course.mplstyle"))
+
+
+def plot_images(images, titles=None, columns=8, heading=None, ax=None):
+    """Draw images as a grid of tiles, each on its own scale of grey or in colour, with a title above each.
+
+    Args:
+        images: array of shape ``(n, height, width)`` or ``(n, height, width, channels)`` with 1 or 3
+            channels; grey tiles go from their own darkest to their own brightest value, colour is
+            uint8 from 0 to 255 or float from 0 to 1.
+        titles: n short texts, or None.
+        columns: tiles per row.
+        heading: the sentence that the grid shows.
+        ax: matplotlib axes; a new figure if None.
+
+    Returns:
+        The axes drawn into.
+
+    Raises:
+        ValueError: images of another shape, or as many titles as there are not images.
+
+    Example::
+
+        plot_images(images[:16], titles=[names[label] for label in labels[:16]])
+    """
+    images = np.asarray(images)
+    if images.ndim == 4 and images.shape[-1] == 1:
+        images = images[..., 0]
+    if images.ndim != 3 and (images.ndim != 4 or images.shape[-1] != 3):
+        raise ValueError(f"Give (n, height, width) or (n, height, width, 1 or 3). Received: shape={images.shape}")
+    if titles is not None and len(titles) != len(images):
+        raise ValueError(f"Give one title per image. Received: {len(titles)} titles, {len(images)} images")
+    rows = -(-len(images) // columns)
+    gap = 0.12 if titles is None else 0.34  # of a tile, above each
+    if ax is None:
+        width = 7.0
+        ax = plt.subplots(figsize=(width, width / columns * rows * (1 + gap) / 1.06 + 0.35))[1]
+    for index, image in enumerate(images):
+        left, top = index % columns * 1.06, -(index // columns) * (1 + gap)
+        ax.imshow(image, extent=(left, left + 1, top - 1, top))
+        if titles is not None:
+            ax.text(left + 0.5, top + 0.03, titles[index], ha="center", va="bottom", fontsize=7.5, linespacing=0.95)
+    ax.set(xlim=(0, columns * 1.06 - 0.06), ylim=(-(rows - 1) * (1 + gap) - 1, gap), aspect="equal", title=heading)
+    ax.axis("off")
+    return ax
+
+
+def plot_curves(curves, xlabel, ylabel, title, ax=None):
+    """Draw one line per entry, or a band from smallest to largest around the mean where there are seeds.
+
+    Args:
+        curves: ``{label: array}`` of shape ``(points,)``, or ``(seeds, points)`` for a band; at most eight.
+        xlabel, ylabel: what the axes show, with unit; points count from 1.
+        title: the sentence that the plot shows.
+        ax: matplotlib axes; a new figure if None.
+
+    Returns:
+        The axes drawn into.
+
+    Example::
+
+        plot_curves({"training": history["loss"]}, "epoch", "loss (nats)", "The loss falls")
+    """
+    ax = ax or plt.subplots()[1]
+    for (label, values), marker in zip(curves.items(), "os^DvP*X"):
+        seeds = np.atleast_2d(values)
+        points = np.arange(1, seeds.shape[1] + 1)
+        (line,) = ax.plot(points, seeds.mean(axis=0), marker=marker, label=label)
+        if len(seeds) > 1:
+            ax.fill_between(points, seeds.min(axis=0), seeds.max(axis=0), color=line.get_color(), alpha=0.2, lw=0)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    ax.legend()
+    return ax
+
+
+def plot_confusion(matrix, class_names, title="What is taken for what", ax=None):
+    """Draw a confusion matrix as shares of each true class, its counts written into the cells.
+
+    Args:
+        matrix: integer array of shape ``(classes, classes)``, rows the true class, as
+            ``sklearn.metrics.confusion_matrix`` returns it.
+        class_names: one name per class.
+        title: the sentence that the plot shows.
+        ax: matplotlib axes; a new figure if None.
+
+    Returns:
+        The axes drawn into.
+
+    Raises:
+        ValueError: the matrix is not square or has not one row per name.
+    """
+    matrix, names = np.asarray(matrix), list(class_names)
+    if matrix.shape != (len(names), len(names)):
+        raise ValueError(f"Give one row and one column per name. Received: shape={matrix.shape}, {len(names)} names")
+    ax = ax or plt.subplots(figsize=(6.4, 5.6))[1]
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in zip(*np.nonzero(matrix)):
+        dark = shares[row, column] > 0.5
+        ax.text(column, row, matrix[row, column], ha="center", va="center", fontsize=7.5, color="w" if dark else "k")
+    ticks = np.arange(len(names))
+    ax.set(title=title, xlabel="predicted class", ylabel="true class", xticks=ticks, yticks=ticks, yticklabels=names)
+    ax.set_xticklabels(names, rotation=45, ha="right", rotation_mode="anchor")
+    ax.grid(False)
+    return ax
+
+
+def plot_by_seed(scores, xlabel, title, ax=None):
+    """Draw one row of points per recipe, a point per seed, with the mean as a line.
+
+    Args:
+        scores: ``{recipe: one value per seed}``, drawn from top to bottom.
+        xlabel: what the values are, with unit.
+        title: the sentence that the plot shows.
+        ax: matplotlib axes; a new figure if None.
+
+    Returns:
+        The axes drawn into.
+    """
+    ax = ax or plt.subplots(figsize=(6.0, 0.6 + 0.55 * len(scores)))[1]
+    for row, (values, marker) in enumerate(zip(scores.values(), "os^DvP*X")):
+        ax.plot(values, [row] * len(values), marker, alpha=0.75)
+        ax.vlines(np.mean(values), row - 0.3, row + 0.3, color="black", lw=1.5)
+    ax.set(title=title, xlabel=xlabel, yticks=range(len(scores)), yticklabels=scores, ylim=(len(scores) - 0.5, -0.5))
+    ax.grid(axis="x")
+    return ax

@@ -229,9 +229,11 @@ def _require_network(builder):
         try:
             requests.head(url, timeout=10, allow_redirects=True)
         except requests.RequestException as error:
+            root = Path(builder.data_dir).parent  # .../name/version, or .../name/config/version
+            while root.name != builder.name:
+                root = root.parent
             raise ConnectionError(
-                f"{builder.name} has to be downloaded and its server cannot be reached. Where there is a network, run "
-                f"`tfds build {builder.name}` and copy its folder {Path(builder.data_dir).parents[1].name}/{builder.name}"
-                f" to {Path(builder.data_dir).parents[1]}, or pass data_dir. Embedded, without a network: "
-                f"{', '.join(embedded())}."
+                f"{builder.name} must be downloaded, and its server cannot be reached. With a network run "
+                f"`tfds build {builder.name}`, and copy the folder it makes, {builder.name}, into {root.parent}. "
+                f"Without a network there are: {', '.join(embedded())}."
             ) from error

@@ -80,7 +80,9 @@ def paired_interval(first, second):
     """
     first, second = np.asarray(first, float), np.asarray(second, float)
     if first.ndim != 1 or first.shape != second.shape or len(first) < 3:
-        raise ValueError(f"Give the same three or more seeds on both sides. Received: shapes {first.shape}, {second.shape}")
+        raise ValueError(
+            f"Give the same three or more seeds on both sides. Received: shapes {first.shape}, {second.shape}"
+        )
     if not np.isfinite([first, second]).all():
         raise ValueError(f"A run gave no finite value: mend it first. Received: {first.tolist()}, {second.tolist()}")
     differences = first - second

@@ -1,13 +1,17 @@
 """The pages of the course: which there are, their parameters, and their twins in ``notebooks/``."""
 
 import ast
+import base64
+import copy
 import hashlib
+import io
 from pathlib import Path
 from typing import NamedTuple
 
 import jupytext
 import nbformat
 import yaml
+from PIL import Image
 
 LESSONS = Path(__file__).resolve().parent.parent / "lessons"
 
@@ -117,17 +121,30 @@ def _same_type(value, default):
 
 
 def twin(executed):
-    """Return an executed notebook as it is kept in git: cells, outputs and tags, no times and no paths."""
-    notebook = nbformat.from_dict(executed)
+    """Return an executed notebook as git keeps it: cells, tags and outputs; no times, small pictures."""
+    notebook = copy.deepcopy(executed)
     for cell in notebook.cells:
         tags = cell.metadata.get("tags")
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
-    notebook.metadata = nbformat.from_dict({
-        "jupytext": {"cell_metadata_filter": "tags,-all"},
-        "kernelspec": executed.metadata.kernelspec,
-        "language_info": {"name": "python"},
-    })
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                output.data["image/png"] = _with_palette(output.data["image/png"])
+    notebook.metadata = nbformat.from_dict(
+        {
+            "jupytext": {"cell_metadata_filter": "tags,-all"},
+            "kernelspec": executed.metadata.kernelspec,
+            "language_info": {"name": "python"},
+        }
+    )
     return notebook
+
+
+def _with_palette(picture):
+    """Return a base64 PNG with 256 colours at most: a plot has no more, and takes half the bytes."""
+    small = io.BytesIO()
+    image = Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB")
+    image.quantize(256, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    return base64.b64encode(small.getvalue()).decode()
 
 
 def is_twin(lesson, path):

@@ -47,7 +47,7 @@ def plot_images(images, titles=None, columns=8, heading=None, ax=None):
         ax = plt.subplots(figsize=(width, width / columns * rows * (1 + gap) / 1.06 + 0.35))[1]
     for index, image in enumerate(images):
         left, top = index % columns * 1.06, -(index // columns) * (1 + gap)
-        ax.imshow(image, extent=(left, left + 1, top - 1, top))
+        ax.imshow(image, extent=(left, left + 1, top - 1, top), interpolation="nearest")
         if titles is not None:
             ax.text(left + 0.5, top + 0.03, titles[index], ha="center", va="bottom", fontsize=7.5, linespacing=0.95)
     ax.set(xlim=(0, columns * 1.06 - 0.06), ylim=(-(rows - 1) * (1 + gap) - 1, gap), aspect="equal", title=heading)
@@ -81,38 +81,6 @@ def plot_curves(curves, xlabel, ylabel, title, ax=None):
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
     ax.legend()
-    return ax
-
-
-def plot_confusion(matrix, class_names, title="What is taken for what", ax=None):
-    """Draw a confusion matrix as shares of each true class, its counts written into the cells.
-
-    Args:
-        matrix: integer array of shape ``(classes, classes)``, rows the true class, as
-            ``sklearn.metrics.confusion_matrix`` returns it.
-        class_names: one name per class.
-        title: the sentence that the plot shows.
-        ax: matplotlib axes; a new figure if None.
-
-    Returns:
-        The axes drawn into.
-
-    Raises:
-        ValueError: the matrix is not square or has not one row per name.
-    """
-    matrix, names = np.asarray(matrix), list(class_names)
-    if matrix.shape != (len(names), len(names)):
-        raise ValueError(f"Give one row and one column per name. Received: shape={matrix.shape}, {len(names)} names")
-    ax = ax or plt.subplots(figsize=(6.4, 5.6))[1]
-    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for row, column in zip(*np.nonzero(matrix)):
-        dark = shares[row, column] > 0.5
-        ax.text(column, row, matrix[row, column], ha="center", va="center", fontsize=7.5, color="w" if dark else "k")
-    ticks = np.arange(len(names))
-    ax.set(title=title, xlabel="predicted class", ylabel="true class", xticks=ticks, yticks=ticks, yticklabels=names)
-    ax.set_xticklabels(names, rotation=45, ha="right", rotation_mode="anchor")
-    ax.grid(False)
     return ax
 
 

@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import nbformat
@@ -39,6 +39,7 @@ class LessonEngine(NBClientEngine):
             kernel_name=kernel_name,
             startup_timeout=start_timeout,
             record_timing=False,
+            extra_arguments=["--log-level=ERROR"],  # ipykernel warns of its own transport at each start
             resources={"metadata": {"path": str(folder)}},  # papermill's own cwd would move every thread
         )
 
@@ -63,18 +64,17 @@ def peak_memory(pid):
     return getattr(memory, "peak_wset", memory.rss)  # peak_wset: Windows
 
 
-def execute(lesson, parameters, output, on_cell=None):
-    """Execute a page through papermill, and put the notebook in its place when it is whole.
+def execute(lesson, parameters, on_cell=None):
+    """Execute a page through papermill in a kernel of its own.
 
     Args:
         lesson: the page.
         parameters: ``{name: value}``, checked.
-        output: path of the executed notebook; that of a failed run is kept too, to be read.
         on_cell: called after each executed cell.
 
     Returns:
-        Record of the run: ``status`` ("ok" or "failed"), ``error`` (None or a sentence), ``seconds``,
-        ``peak_memory`` in bytes, ``claims``.
+        ``(notebook, record)``: the notebook as far as it was executed, and ``status`` ("ok" or
+        "failed"), ``error`` (None or a sentence), ``seconds``, ``peak_memory`` in bytes, ``claims``.
     """
     error, start = None, time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="lesson-") as scratch:
@@ -90,9 +90,8 @@ def execute(lesson, parameters, output, on_cell=None):
         except Exception as failure:  # a kernel that died or did not start
             error = f"its kernel: {type(failure).__name__}: {failure}"
         notebook = nbformat.read(executed if executed.exists() else page, as_version=4)
-    notebook.metadata.papermill.update(input_path=f"lessons/{lesson.path.name}", output_path=output.name)
-    write_whole(output, nbformat.writes(notebook))
-    return {
+    notebook.metadata.papermill.update(input_path=f"lessons/{lesson.path.name}", output_path=None)
+    return notebook, {
         "status": "failed" if error else "ok",
         "error": error,
         "seconds": round(time.perf_counter() - start, 1),
@@ -132,15 +131,18 @@ def run(lessons, parameters=None, profile="quick", workers=1, out=EXECUTED, forc
     def run_one(lesson):
         parameters, output = plan[lesson.name], Path(out, f"{lesson.name}.ipynb")
         inputs, last = fingerprint(lesson, parameters), read_report(report_path).get(lesson.name)
-        if last and not force and last["status"] == "ok" and last["inputs"] == inputs and last["output"] == _hash(output):
+        good = last and last["status"] == "ok" and (last["inputs"], last["output"]) == (inputs, _hash(output))
+        if good and not force:
+            bar.update(_code_cells(lesson))
             return {**last, "status": "unchanged"}
         if stopping.is_set():
             return None
-        record = execute(lesson, parameters, output, bar.update)
+        notebook, record = execute(lesson, parameters, bar.update)
         if stopping.is_set():
             return None
+        write_whole(output, nbformat.writes(notebook))
         record |= {"profile": profile, "parameters": parameters, "inputs": inputs, "output": _hash(output)}
-        record |= {"finished": datetime.now(timezone.utc).isoformat(timespec="seconds"), "versions": versions()}
+        record |= {"finished": datetime.now(UTC).isoformat(timespec="seconds"), "versions": versions()}
         with lock:
             write_whole(report_path, json.dumps({**read_report(report_path), lesson.name: record}, indent=1))
         return record

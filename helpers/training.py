@@ -28,7 +28,7 @@ def restart(model, build, seed):
     """
     keras.utils.set_random_seed(seed)
     fresh = build()
-    if fresh.optimizer is None or model.optimizer is None:
+    if not (fresh.compiled and model.compiled):
         raise ValueError(f"build() must return a compiled model. Received: model={model.name!r}, build={build!r}")
     shapes = [[weight.shape for weight in each.weights] for each in (model, fresh)]
     if shapes[0] != shapes[1]:

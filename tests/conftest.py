@@ -1,0 +1,1 @@
+import helpers.quiet  # noqa: F401  before any test imports Keras

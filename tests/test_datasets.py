@@ -1,0 +1,177 @@
+import numpy as np
+import pytest
+import requests
+
+from helpers import datasets
+from helpers.datasets import class_names, embedded, load_arrays, load_dataset, parse_split
+
+
+def test_fashion_mnist_is_whole():
+    for split, size in (("train", 60000), ("test", 10000)):
+        images, labels = load_arrays("fashion_mnist", split)
+        assert (images.shape, images.dtype) == ((size, 28, 28, 1), np.uint8)
+        assert (labels.shape, labels.dtype) == ((size,), np.int64)
+        assert np.bincount(labels).tolist() == [size // 10] * 10
+
+
+def test_labels_belong_to_images():
+    images, labels = load_arrays("fashion_mnist", "test[:10]")
+    assert labels.tolist() == [9, 2, 1, 1, 6, 1, 4, 6, 5, 7]  # as every table of this test set begins
+    assert class_names("fashion_mnist")[labels[0]] == "Ankle boot"
+    sole, sky = images[0, 18:21], images[0, :7]
+    assert sole.mean() > 100 and sky.max() == 0
+
+
+def test_arrays_can_be_written_to():
+    images, labels = load_arrays("fashion_mnist", "test[:2]")
+    images[0], labels[0] = 0, 0
+
+
+def test_splits_join_and_overlap_nowhere():
+    whole = load_arrays("fashion_mnist", "test")[0]
+    parts = [load_arrays("fashion_mnist", split)[0] for split in ("test[:70%]", "test[70%:90%]", "test[-10%:]")]
+    assert np.array_equal(np.concatenate(parts), whole)
+    assert np.array_equal(load_arrays("fashion_mnist", "test[:3]+test[-3:]")[0], whole[[0, 1, 2, -3, -2, -1]])
+
+
+@pytest.mark.parametrize("name", ["train", "test"])
+def test_split_language_is_that_of_tfds(name):
+    import tensorflow_datasets as tfds
+
+    sizes = {"train": 60003, "test": 997}
+    infos = {
+        key: tfds.core.splits.SplitInfo(name=key, shard_lengths=[size], num_bytes=0, filename_template=None)
+        for key, size in sizes.items()
+    }
+    ends = ["", "0", "1", "417", "-1", "-417", "0%", "1%", "33%", "50%", "99%", "100%", "-1%", "-33%"]
+    compared = 0
+    for start in ends:
+        for stop in ends:
+            split = f"{name}[{start}:{stop}]" if start or stop else name
+            if "%" in start + stop and any(end and "%" not in end for end in (start, stop)):
+                continue  # TFDS does not mix units within one slice
+            (theirs,) = tfds.core.ReadInstruction.from_spec(split).to_absolute(infos)
+            expected = (name, theirs.from_ or 0, sizes[name] if theirs.to is None else theirs.to)
+            if expected[1] <= expected[2]:
+                assert parse_split(split, sizes) == [expected], split
+            compared += 1
+    assert compared > 50
+
+
+@pytest.mark.parametrize("split", ["trai", "train[", "train[:60001]", "train[5:3]", "train[::2]", "train[3]", "", "+"])
+def test_bad_split_is_named(split):
+    with pytest.raises(ValueError, match="Received: split="):
+        load_arrays("fashion_mnist", split)
+
+
+@pytest.fixture
+def damaged(tmp_path, monkeypatch):
+    """A copy of the embedded data whose test labels a test may damage."""
+    folder = tmp_path / "fashion_mnist"
+    folder.mkdir()
+    for path in (datasets.DATA / "fashion_mnist").glob("[Rt][E1]*"):  # the card and the test files
+        (folder / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setattr(datasets, "DATA", tmp_path)
+    assert len(load_arrays("fashion_mnist", "test")[1]) == 10000
+    return folder / "t10k-labels-idx1-ubyte.gz"
+
+
+def test_altered_file_is_refused(damaged):
+    import gzip
+
+    content = bytearray(gzip.decompress(damaged.read_bytes()))
+    content[5000] ^= 1
+    damaged.write_bytes(gzip.compress(bytes(content)))
+    with pytest.raises(ValueError, match="t10k-labels.*not the file"):
+        load_arrays("fashion_mnist", "test")
+
+
+@pytest.mark.parametrize("damage", [lambda raw: raw[:-100], lambda raw: b"", lambda raw: b"<html>" + raw[6:]])
+def test_unreadable_file_is_refused(damaged, damage):
+    damaged.write_bytes(damage(damaged.read_bytes()))
+    with pytest.raises(ValueError, match="Cannot read t10k-labels.*data/fashion_mnist"):
+        load_arrays("fashion_mnist", "test")
+
+
+def test_missing_file_is_named(damaged):
+    damaged.unlink()
+    with pytest.raises(ValueError, match="t10k-labels"):
+        load_arrays("fashion_mnist", "test")
+
+
+def test_dataset_has_batches_in_order_or_shuffled_from_a_seed():
+    images, labels = load_arrays("fashion_mnist", "test[:100]")
+    in_order = load_dataset("fashion_mnist", "test[:100]", batch_size=32, shuffle=False)
+    batches = list(in_order.as_numpy_iterator())
+    assert [len(batch[0]) for batch in batches] == [32, 32, 32, 4]
+    assert np.array_equal(np.concatenate([batch[0] for batch in batches]), images)
+
+    def order(seed):
+        dataset = load_dataset("fashion_mnist", "test[:100]", batch_size=100, seed=seed)
+        return [next(dataset.as_numpy_iterator())[1].tolist() for _ in range(2)]
+
+    first, second = order(seed=1)
+    assert first != second and sorted(first) == sorted(labels.tolist())
+    assert order(seed=1)[0] == first and order(seed=2)[0] != first
+
+
+def test_images_are_resized():
+    images, _ = load_arrays("fashion_mnist", "test[:4]", image_size=(14, 14))
+    original, _ = load_arrays("fashion_mnist", "test[:4]")
+    assert (images.shape, images.dtype) == ((4, 14, 14, 1), np.uint8)
+    means = original.reshape(4, 14, 2, 14, 2, 1).mean(axis=(2, 4))
+    assert np.abs(images - means).max() <= 1
+
+
+def test_unknown_name_lists_what_is_embedded():
+    with pytest.raises(ValueError, match="fashion_mnist.*Received: name='fashion_mnits'"):
+        load_arrays("fashion_mnits")
+    assert embedded() == ["fashion_mnist"]
+
+
+@pytest.fixture
+def tfds_mock(monkeypatch, tmp_path):
+    """TensorFlow Datasets that answers with random examples and needs no network."""
+    import tensorflow_datasets as tfds
+
+    monkeypatch.setattr(datasets, "_require_network", lambda builder: None)
+    with tfds.testing.mock_data(num_examples=12):
+        yield tmp_path
+
+
+def test_any_other_name_comes_from_tfds(tfds_mock):
+    images, labels = load_arrays("mnist", "train", data_dir=tfds_mock)
+    assert (images.shape, images.dtype, labels.dtype) == ((12, 28, 28, 1), np.uint8, np.int64)
+    assert class_names("mnist", data_dir=tfds_mock) == list("0123456789")
+    batch_images, batch_labels = next(iter(load_dataset("cifar10", batch_size=5, data_dir=tfds_mock)))
+    assert tuple(batch_images.shape) == (5, 32, 32, 3) and tuple(batch_labels.shape) == (5,)
+
+
+def test_images_of_many_sizes_need_one(tfds_mock):
+    with pytest.raises(ValueError, match="image_size=.*Received: name='imagenette'"):
+        load_dataset("imagenette", data_dir=tfds_mock)
+    with pytest.raises(ValueError, match="image_size="):
+        load_arrays("imagenette", data_dir=tfds_mock)
+    images, _ = load_arrays("imagenette", image_size=(32, 48), data_dir=tfds_mock)
+    assert images.shape == (12, 32, 48, 3)
+
+
+def test_label_must_be_chosen_among_several(tfds_mock):
+    with pytest.raises(ValueError, match="super_class_id.*Received: label_key=None"):
+        load_dataset("stanford_online_products", image_size=(8, 8), data_dir=tfds_mock)
+    products = load_dataset(
+        "stanford_online_products", image_size=(8, 8), label_key="super_class_id", data_dir=tfds_mock
+    )
+    assert max(int(label) for _, labels in products for label in labels) < 12
+    with pytest.raises(ValueError, match="no image with one class label.*'voc'"):
+        class_names("voc", data_dir=tfds_mock)
+
+
+def test_without_a_network_the_error_says_what_to_run(monkeypatch, tmp_path):
+    def unreachable(*_, **__):
+        raise requests.ConnectionError("no route")
+
+    monkeypatch.setattr(requests, "head", unreachable)
+    with pytest.raises(ConnectionError, match=f"tfds build mnist.*{tmp_path}.*fashion_mnist"):
+        load_arrays("mnist", data_dir=tmp_path)
+    assert not list(tmp_path.rglob("*.tmp*"))

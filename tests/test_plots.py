@@ -1,0 +1,53 @@
+import matplotlib
+import numpy as np
+import pytest
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402
+
+from helpers.plots import plot_by_seed, plot_curves, plot_images, use_course_style  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def figures():
+    use_course_style()
+    yield
+    plt.close("all")
+
+
+def test_plots_draw_into_the_axes_they_are_given():
+    for plot, arguments in (
+        (plot_images, (np.zeros((3, 4, 4)),)),
+        (plot_curves, ({"a": [1, 2]}, "epoch", "loss (nats)", "title")),
+        (plot_by_seed, ({"a": [1, 2]}, "accuracy", "title")),
+    ):
+        ax = plt.subplots()[1]
+        assert plot(*arguments, ax=ax) is ax
+        assert plot(*arguments).figure is not ax.figure
+
+
+@pytest.mark.parametrize("shape", [(10, 5, 5), (10, 5, 5, 1), (10, 5, 5, 3)])
+def test_every_image_is_drawn_once_and_in_reading_order(shape):
+    ax = plot_images(np.zeros(shape, "uint8"), [str(i) for i in range(10)], columns=4)
+    assert len(ax.images) == 10
+    places = [(-text.get_position()[1], text.get_position()[0]) for text in ax.texts]
+    assert [text.get_text() for text in ax.texts] == [str(i) for i in range(10)] and places == sorted(places)
+
+
+def test_each_grey_image_has_its_own_scale():
+    ax = plot_images(np.array([[[0, 1]], [[0, 200]]]))
+    assert [image.get_clim() for image in ax.images] == [(0, 1), (0, 200)]
+
+
+def test_seeds_become_a_band_around_their_mean():
+    ax = plot_curves({"seeds": [[1, 2], [3, 6]], "one": [5, 5]}, "epoch", "loss (nats)", "title")
+    assert ax.lines[0].get_ydata().tolist() == [2, 4]
+    (band,) = ax.collections
+    assert band.get_datalim(ax.transData).extents.tolist() == [1, 1, 2, 6]
+
+
+def test_bad_images_are_refused():
+    with pytest.raises(ValueError, match="Received: shape="):
+        plot_images(np.zeros((2, 4, 4, 2)))
+    with pytest.raises(ValueError, match="Received: 1 titles, 2 images"):
+        plot_images(np.zeros((2, 4, 4)), ["one"])

@@ -9,8 +9,11 @@ REQUIREMENTS := $(if $(GPU),requirements.txt,$(if $(findstring Linux x86_64,$(sh
 course: .venv/installed  ## run every lesson
 	@$(BIN)/python -m helpers run
 
+ifeq ($(MAKECMDGOALS)$(N),lesson)
+$(error Say which lesson: make lesson N=03)
+endif
 lesson: .venv/installed  ## run one: make lesson N=03
-	@$(BIN)/python -m helpers run $(or $(N),$(error say which lesson: make lesson N=03))
+	@$(BIN)/python -m helpers run $(N)
 
 test: .venv/installed  ## the tests, one execution of each lesson among them
 	@$(BIN)/python -m pytest

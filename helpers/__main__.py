@@ -1,6 +1,7 @@
 """The course at the command line: ``python -m helpers list | run | sync | claims``."""
 
 import argparse
+import signal
 import sys
 import time
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from helpers.claims import read_ledger
-from helpers.lessons import find_lessons
+from helpers.lessons import LESSONS, find_lessons
 from helpers.runner import EXECUTED, read_report, report_of, run, sync
 
 
@@ -16,7 +17,7 @@ def main(arguments=None):
     """Carry out one command and return the exit status: 0, 1 if a lesson or a claim failed, 2 for bad input."""
     parser = argparse.ArgumentParser(prog="python -m helpers", description="Run the course.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="the lessons, with their parameters")
+    lists = commands.add_parser("list", help="the lessons, with their parameters")
     runs = commands.add_parser("run", help="run lessons, all of them if none is named")
     syncs = commands.add_parser("sync", help="execute lessons that changed and refresh their notebooks")
     claims = commands.add_parser("claims", help="the ledger, with the verdicts of the last run")
@@ -24,6 +25,8 @@ def main(arguments=None):
         command.add_argument("lessons", nargs="*", metavar="NN", help="number or name of a lesson")
     for command in (runs, syncs):
         command.add_argument("--force", action="store_true", help="also lessons that have not changed")
+    for command in (lists, runs, claims):
+        command.add_argument("--lessons", dest="folder", type=Path, default=LESSONS, help="folder of the pages")
     for command in (runs, claims):
         command.add_argument("--out", type=Path, default=EXECUTED, help="folder of executed notebooks")
     runs.add_argument("--profile", choices=("quick", "full"), default="quick")
@@ -41,7 +44,7 @@ def main(arguments=None):
 
 
 def _list(given):
-    for lesson in find_lessons():
+    for lesson in find_lessons(folder=given.folder):
         print(lesson.title)
         for name, default in lesson.parameters.items():
             print(f"    -p {name} {default!r}")
@@ -51,7 +54,7 @@ def _list(given):
 def _run(given):
     start = time.perf_counter()
     parameters = {name: yaml.safe_load(value) for name, value in given.parameters}
-    lessons = find_lessons(given.lessons)
+    lessons = find_lessons(given.lessons, given.folder)
     records = run(lessons, parameters, given.profile, given.workers, given.out, given.force)
     status = _close(records)
     print(f"{len(records)} of {len(lessons)} lessons in {time.perf_counter() - start:.0f} s; notebooks in {given.out}")
@@ -75,7 +78,7 @@ def _close(records):
 def _claims(given):
     report = read_report(report_of(given.out))
     found = {claim["id"]: claim for record in report.values() for claim in record["claims"]}
-    numbers = {lesson.number for lesson in find_lessons(given.lessons)} if given.lessons else None
+    numbers = {lesson.number for lesson in find_lessons(given.lessons, given.folder)} if given.lessons else None
     print(f"{'lesson':6} {'claim':28} {'kind':10} {'ledger':11} {'asserted':8} {'last run':11} measured")
     for key, row in read_ledger().items():
         if numbers is None or row["lesson"] in numbers:
@@ -87,4 +90,5 @@ def _claims(given):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill stops a run as Ctrl-C does
     sys.exit(main())

@@ -9,6 +9,7 @@ so that the executed notebook is its own record: nothing else is written.
 """
 
 import csv
+import json
 import numbers
 import textwrap
 from pathlib import Path
@@ -55,6 +56,15 @@ def claim(claim_id, measured, holds):
     display({"text/plain": text, CLAIM_MIME: record}, raw=True)
 
 
+def read_result(name):
+    """Return a record of ``results/NAME.json``: figures measured on named hardware by a command that it names.
+
+    Raises:
+        FileNotFoundError: there is no such record.
+    """
+    return json.loads((LEDGER.parent.parent / "results" / f"{name}.json").read_text(encoding="utf-8"))
+
+
 def recorded_claims(notebook):
     """Return what ``claim`` recorded in an executed notebook.
 
@@ -66,3 +76,20 @@ def recorded_claims(notebook):
     """
     outputs = (output for cell in notebook.cells for output in cell.get("outputs", []))
     return [output.data[CLAIM_MIME] for output in outputs if CLAIM_MIME in output.get("data", {})]
+
+
+def mismatches(lesson_number, claims, ledger):
+    """Return a sentence for each asserted claim of a lesson whose verdict is not the ledger's.
+
+    Args:
+        lesson_number: such as ``"03"``.
+        claims: what ``recorded_claims`` found in the lesson's notebook.
+        ledger: what ``read_ledger`` returns.
+    """
+    verdicts = {claim["id"]: claim["verdict"] for claim in claims}
+    asserted = {key: row for key, row in ledger.items() if row["asserted"] == "yes" and row["lesson"] == lesson_number}
+    return [
+        f"{key}: the ledger says {row['verdict']}, this run {verdicts.get(key, 'did not measure it')}"
+        for key, row in asserted.items()
+        if verdicts.get(key) != row["verdict"]
+    ]

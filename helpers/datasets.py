@@ -93,7 +93,7 @@ def class_names(name, label_key=None, data_dir=None):
         name, label_key, data_dir: as for ``load_arrays``.
 
     Raises:
-        ValueError: unknown name.
+        ValueError, ConnectionError: as ``load_arrays``.
 
     Example::
 
@@ -101,7 +101,7 @@ def class_names(name, label_key=None, data_dir=None):
     """
     if name in embedded():
         return read_card(name)["classes"]
-    builder = _tfds_builder(name, data_dir)
+    builder = _prepared(name, label_key, data_dir)  # some data sets bring the names with the images
     return builder.info.features[_label_key(builder, label_key)].names
 
 
@@ -167,12 +167,16 @@ def _read_idx(path, sha256):
 
 def _examples(name, split, image_size, label_key, data_dir):
     """Return an unbatched ``tf.data.Dataset`` of ``(uint8 image, int64 label)``."""
+    import helpers.quiet  # noqa: F401
+
     import tensorflow as tf
 
     if name in embedded():
         dataset = tf.data.Dataset.from_tensor_slices(_embedded_arrays(name, split))
     else:
-        dataset = _tfds_examples(name, split, label_key, data_dir)
+        builder = _prepared(name, label_key, data_dir)
+        key = _label_key(builder, label_key)
+        dataset = builder.as_dataset(split=split).map(lambda example: (example["image"], example[key]))
     if image_size is not None:
         dataset = dataset.map(
             lambda image, label: (tf.cast(tf.round(tf.image.resize(image, image_size)), "uint8"), label),
@@ -181,29 +185,26 @@ def _examples(name, split, image_size, label_key, data_dir):
     return dataset
 
 
-def _tfds_examples(name, split, label_key, data_dir):
-    """Return the examples of a data set of TensorFlow Datasets, which is downloaded if need be."""
-    builder = _tfds_builder(name, data_dir)
-    label_key = _label_key(builder, label_key)
-    if not builder.is_prepared():
-        _require_network(builder)
-        builder.download_and_prepare()
-    dataset = builder.as_dataset(split=split, shuffle_files=False)
-    return dataset.map(lambda example: (example["image"], example[label_key]))
+def _prepared(name, label_key, data_dir):
+    """Return the TFDS builder of a data set, which is downloaded and prepared if it is not yet."""
+    import helpers.quiet  # noqa: F401
 
-
-def _tfds_builder(name, data_dir):
     import absl.logging
     import tensorflow_datasets as tfds
 
     absl.logging.set_verbosity(absl.logging.ERROR)  # it warns of metadata that it then finds elsewhere
     try:
-        return tfds.builder(name, data_dir=data_dir)
+        builder = tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError:
         raise ValueError(
             f"Embedded: {', '.join(embedded())}; all others are listed at tensorflow.org/datasets/catalog. "
             f"Received: name={name!r}"
         ) from None
+    _label_key(builder, label_key)  # refuse before gigabytes are downloaded
+    if not builder.is_prepared():
+        _require_network(builder)
+        builder.download_and_prepare()
+    return builder
 
 
 def _label_key(builder, label_key):

@@ -2,9 +2,14 @@
 
 import ast
 import base64
+import contextlib
 import copy
 import hashlib
+import importlib.metadata
 import io
+import json
+import os
+import platform
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +18,9 @@ import nbformat
 import yaml
 from PIL import Image
 
-LESSONS = Path(__file__).resolve().parent.parent / "lessons"
+ROOT = Path(__file__).resolve().parent.parent
+LESSONS = ROOT / "lessons"
+VERSIONED = "keras tensorflow tensorflow-cpu jax torch numpy scipy scikit-learn matplotlib tensorflow-datasets".split()
 
 
 class Lesson(NamedTuple):
@@ -118,6 +125,26 @@ def _same_type(value, default):
     if isinstance(default, float):
         return type(value) in (int, float)
     return default is None or type(value) is type(default)
+
+
+def fingerprint(lesson, parameters):
+    """Return a hash of all that a lesson's result depends on: page, helpers, data, parameters, versions."""
+    digest = hashlib.sha256(lesson.path.read_bytes())
+    for pattern in ("helpers/**/*.py", "helpers/*.mplstyle", "data/**/*", "results/**/*"):
+        for path in sorted(path for path in ROOT.glob(pattern) if path.is_file()):
+            digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
+    digest.update(json.dumps([parameters, versions()], sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def versions():
+    """Return ``{name: version}`` of what decides a lesson's figures: Python, machine, backend, packages."""
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    found["backend"] = os.environ.get("KERAS_BACKEND", "tensorflow")
+    for package in VERSIONED:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
 
 
 def twin(executed):

@@ -2,11 +2,8 @@
 
 import contextlib
 import hashlib
-import importlib.metadata
 import json
 import os
-import platform
-import signal
 import tempfile
 import threading
 import time
@@ -21,12 +18,11 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 from tqdm import tqdm
 
-from helpers.claims import read_ledger, recorded_claims
-from helpers.lessons import check_parameters, is_twin, profile_parameters, read_page, twin
+from helpers.claims import mismatches, read_ledger, recorded_claims
+from helpers.lessons import check_parameters, fingerprint, is_twin, profile_parameters, read_page, twin, versions
 
 ROOT = Path(__file__).resolve().parent.parent
 EXECUTED = ROOT / "build" / "executed"
-VERSIONED = "keras tensorflow tensorflow-cpu jax torch numpy scipy scikit-learn matplotlib tensorflow-datasets".split()
 
 
 class LessonEngine(NBClientEngine):
@@ -118,7 +114,7 @@ def run(lessons, parameters=None, profile="quick", workers=1, out=EXECUTED, forc
 
     Raises:
         ValueError: a parameter or a profile that one of the lessons does not have; nothing has run then.
-        KeyboardInterrupt: Ctrl-C or SIGTERM; finished lessons are kept and no kernel is left.
+        KeyboardInterrupt: Ctrl-C; finished lessons are kept and no kernel is left.
     """
     plan = {lesson.name: {**profile_parameters(lesson, profile), **(parameters or {})} for lesson in lessons}
     for lesson in lessons:
@@ -150,12 +146,12 @@ def run(lessons, parameters=None, profile="quick", workers=1, out=EXECUTED, forc
     records = {}
     bar = tqdm(total=sum(_code_cells(lesson) for lesson in lessons), unit=" cells", disable=None, leave=False)
     tqdm.write(f"{'lesson':24} {'status':10} {'time':>7} {'peak memory':>12}   claims")
-    with _sigterm_interrupts(), ThreadPoolExecutor(workers) as pool, bar:
+    with ThreadPoolExecutor(workers) as pool, bar:
         futures = {pool.submit(run_one, lesson): lesson for lesson in lessons}
         try:
             for future in as_completed(futures):
                 lesson, record = futures[future], future.result()
-                differs = [] if record["error"] else mismatches(lesson, record["claims"], ledger)
+                differs = [] if record["error"] else mismatches(lesson.number, record["claims"], ledger)
                 records[lesson.name] = {**record, "differs": differs}
                 tqdm.write(summary_line(lesson, record))
         except BaseException:
@@ -186,37 +182,6 @@ def sync(lessons, folder=ROOT / "notebooks", force=False):
             executed = nbformat.read(EXECUTED / f"{name}.ipynb", as_version=4)
             write_whole(folder / f"{name}.ipynb", nbformat.writes(twin(executed)))
     return records
-
-
-def fingerprint(lesson, parameters):
-    """Return a hash of all that a lesson's result depends on: page, helpers, data, parameters, versions."""
-    digest = hashlib.sha256(lesson.path.read_bytes())
-    for pattern in ("helpers/**/*.py", "helpers/*.mplstyle", "data/**/*", "results/**/*"):
-        for path in sorted(path for path in ROOT.glob(pattern) if path.is_file()):
-            digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
-    digest.update(json.dumps([parameters, versions()], sort_keys=True).encode())
-    return digest.hexdigest()
-
-
-def versions():
-    """Return ``{name: version}`` of what decides a lesson's figures: Python, machine, backend, packages."""
-    found = {"python": platform.python_version(), "machine": platform.machine()}
-    found["backend"] = os.environ.get("KERAS_BACKEND", "tensorflow")
-    for package in VERSIONED:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found
-
-
-def mismatches(lesson, claims, ledger):
-    """Return a sentence for each asserted claim of a lesson whose verdict is not the ledger's."""
-    verdicts = {claim["id"]: claim["verdict"] for claim in claims}
-    asserted = {key: row for key, row in ledger.items() if row["asserted"] == "yes" and row["lesson"] == lesson.number}
-    return [
-        f"{key}: the ledger says {row['verdict']}, this run {verdicts.get(key, 'did not measure it')}"
-        for key, row in asserted.items()
-        if verdicts.get(key) != row["verdict"]
-    ]
 
 
 def summary_line(lesson, record):
@@ -251,19 +216,6 @@ def _hash(path):
 
 def _code_cells(lesson):
     return sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in read_page(lesson.path).cells)
-
-
-@contextlib.contextmanager
-def _sigterm_interrupts():
-    """Let SIGTERM interrupt as Ctrl-C does; only the main thread may ask for it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _kill_kernels():

@@ -65,6 +65,8 @@ def test_page_has_its_parts(lesson):
     assert tagged["bootstrap"] == next(
         cell.source for cell in jupytext.read(COURSE[0].path).cells if "bootstrap" in cell.metadata.get("tags", [])
     ), "the bootstrap cell is the same in every lesson"
+    code = lesson.path.read_text(encoding="utf-8")
+    assert code.index("import helpers.quiet") < code.index("import keras"), "or the page begins with TensorFlow's log"
     assert cells[-1].cell_type == "markdown" and "seed" in " ".join(lesson.parameters)
 
 

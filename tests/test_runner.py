@@ -11,10 +11,11 @@ import nbformat
 import psutil
 import pytest
 
-from helpers import runner
+from helpers import lessons
 from helpers.__main__ import main
+from helpers.claims import mismatches
 from helpers.lessons import find_lessons
-from helpers.runner import mismatches, read_report, run
+from helpers.runner import read_report, run
 
 LEDGER = {"speed-lenet": {"lesson": "90", "verdict": "holds", "asserted": "yes"}}
 CLAIM = 'from helpers.claims import claim\nclaim("speed-lenet", measured=1, holds={})'
@@ -102,7 +103,7 @@ def test_unchanged_lessons_are_skipped(course, monkeypatch):
     assert ran_again()
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     assert ran_again()
-    monkeypatch.setattr(runner, "VERSIONED", ["numpy"])
+    monkeypatch.setattr(lessons, "VERSIONED", ["numpy"])
     assert ran_again()
     (course.out / "90_one.ipynb").unlink()
     assert course.go()["90_one"]["status"] == "ok"
@@ -128,17 +129,10 @@ def test_an_asserted_claim_must_be_measured(course):
     assert course.go(ledger=LEDGER)["90_one"]["differs"] == [
         "speed-lenet: the ledger says holds, this run did not measure it"
     ]
-    (other,) = find_lessons(folder=course.folder)
-    assert mismatches(other, [], {"speed-lenet": {"lesson": "91", "verdict": "holds", "asserted": "yes"}}) == []
+    assert mismatches("90", [], {"speed-lenet": {"lesson": "91", "verdict": "holds", "asserted": "yes"}}) == []
 
 
 SLOW = "import time\nfor _ in range({}):\n    time.sleep(0.1)\nprint(number)"
-START = """
-import sys
-from helpers.lessons import find_lessons
-from helpers.runner import run
-run(find_lessons(folder=sys.argv[1]), out=sys.argv[2], ledger={})
-"""
 
 
 def wait_until(condition, seconds=60):
@@ -153,14 +147,17 @@ def wait_until(condition, seconds=60):
 def test_a_stopped_run_leaves_nothing_half_done_and_resumes(course, signal_number):
     course.write("90_quick", "print(number)")
     course.write("91_slow", SLOW.format(600))
-    command = [sys.executable, "-c", START, str(course.folder), str(course.out)]
+    command = [sys.executable, "-m", "helpers", "run", "--lessons", str(course.folder), "--out", str(course.out)]
     process = psutil.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_until(lambda: "90_quick" in read_report(course.report) and process.children())
     time.sleep(2)  # into the slow lesson
     kernels = process.children(recursive=True)
     assert kernels
     process.send_signal(signal_number)
-    process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=30)
+    if signal_number != signal.SIGKILL:
+        assert process.returncode == 130 and errors.strip().endswith("the same command goes on with the rest.")
+        assert "Traceback" not in errors
     gone, alive = psutil.wait_procs(kernels, timeout=15)
     assert not alive, "a kernel is left"
     assert [path.name for path in course.out.iterdir()] == ["90_quick.ipynb"]

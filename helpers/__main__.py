@@ -1,12 +1,11 @@
 """The course at the command line: ``python -m helpers list | run | sync | claims``."""
 
 import argparse
+import ast
 import signal
 import sys
 import time
 from pathlib import Path
-
-import yaml
 
 from helpers.claims import read_ledger
 from helpers.lessons import LESSONS, find_lessons
@@ -14,7 +13,7 @@ from helpers.runner import EXECUTED, read_report, report_of, run, sync
 
 
 def main(arguments=None):
-    """Carry out one command and return the exit status: 0, 1 if a lesson or a claim failed, 2 for bad input."""
+    """Carry out one command and return 0, 1 if a lesson or a claim failed, 2 for bad input, 130 if stopped."""
     parser = argparse.ArgumentParser(prog="python -m helpers", description="Run the course.")
     commands = parser.add_subparsers(dest="command", required=True)
     lists = commands.add_parser("list", help="the lessons, with their parameters")
@@ -26,7 +25,7 @@ def main(arguments=None):
     for command in (runs, syncs):
         command.add_argument("--force", action="store_true", help="also lessons that have not changed")
     for command in (lists, runs, claims):
-        command.add_argument("--lessons", dest="folder", type=Path, default=LESSONS, help="folder of the pages")
+        command.add_argument("--folder", type=Path, default=LESSONS, help="folder of the pages")
     for command in (runs, claims):
         command.add_argument("--out", type=Path, default=EXECUTED, help="folder of executed notebooks")
     runs.add_argument("--profile", choices=("quick", "full"), default="quick")
@@ -53,7 +52,7 @@ def _list(given):
 
 def _run(given):
     start = time.perf_counter()
-    parameters = {name: yaml.safe_load(value) for name, value in given.parameters}
+    parameters = {name: _literal(value) for name, value in given.parameters}
     lessons = find_lessons(given.lessons, given.folder)
     records = run(lessons, parameters, given.profile, given.workers, given.out, given.force)
     status = _close(records)
@@ -61,9 +60,17 @@ def _run(given):
     return status
 
 
+def _literal(text):
+    """Return the Python value of a text, or the text itself."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
 def _sync(given):
     records = sync(find_lessons(given.lessons), force=given.force)
-    print(f"{len(records)} notebooks differed from their lesson." if records else "Every notebook is up to date.")
+    print(f"{len(records)} notebooks differed from their lesson; all others have its cells.")
     return _close(records)
 
 

@@ -10,10 +10,12 @@ so that the executed notebook is its own record: nothing else is written.
 
 import csv
 import json
+import math
 import numbers
 import textwrap
 from pathlib import Path
 
+import numpy as np
 from IPython.display import display
 
 CLAIM_MIME = "application/vnd.course.claim+json"
@@ -32,19 +34,26 @@ def claim(claim_id, measured, holds):
 
     Args:
         claim_id: id of a row of ``lessons/claims.csv``.
-        measured: what this run found, a number or a short text with its unit; None if the
+        measured: what this run found, a finite number or a short text with its unit; None if the
             machine cannot measure it (no GPU, say).
-        holds: True, False, or None where this run cannot tell.
+        holds: True, False, or None where this run cannot tell; a comparison over seeds has it as ``.holds``.
 
     Raises:
         KeyError: the ledger has no such claim.
+        TypeError, ValueError: ``measured`` or ``holds`` is something else.
     """
     ledger = read_ledger()
     if claim_id not in ledger:
         raise KeyError(f"No such claim in {LEDGER.name}. Received: claim_id={claim_id!r}")
-    row = ledger[claim_id]
-    if isinstance(measured, numbers.Number):  # NumPy's too
+    if not (holds is None or isinstance(holds, bool | np.bool_)):
+        raise TypeError(f"A claim holds, does not (False), or cannot be told (None). Received: holds={holds!r}")
+    if isinstance(measured, numbers.Real) and not isinstance(measured, bool):  # NumPy's numbers too
+        if not math.isfinite(measured):
+            raise ValueError(f"A measurement is finite, or None. Received: measured={measured!r}")
         measured = int(measured) if isinstance(measured, numbers.Integral) else float(f"{measured:.4g}")
+    elif not (measured is None or isinstance(measured, str)):
+        raise TypeError(f"A measurement is a number, a text or None. Received: measured={measured!r}")
+    row = ledger[claim_id]
     verdict = "unmeasured" if measured is None else VERDICTS[None if holds is None else bool(holds)]
     lines = [f"{verdict.upper()}: {row['claim']}"]
     if measured is not None:
@@ -62,7 +71,11 @@ def read_result(name):
     Raises:
         FileNotFoundError: there is no such record.
     """
-    return json.loads((LEDGER.parent.parent / "results" / f"{name}.json").read_text(encoding="utf-8"))
+    path = LEDGER.parent.parent / "results" / f"{name}.json"
+    if not path.exists():
+        known = ", ".join(sorted(each.stem for each in path.parent.glob("*.json"))) or "none"
+        raise FileNotFoundError(f"Records in {path.parent.name}: {known}. Received: name={name!r}")
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def recorded_claims(notebook):

@@ -28,10 +28,11 @@ def load_arrays(name, split="train", image_size=None, label_key=None, data_dir=N
 
     Args:
         name: an embedded data set (``embedded()`` lists them) or any name of TensorFlow Datasets.
-        split: which examples, in the language of TensorFlow Datasets: ``"train"``,
-            ``"train[:4000]"``, ``"train[80%:]"``, ``"train[:10%]+test"``.
+        split: which examples, as TensorFlow Datasets writes it: ``"train"``, ``"train[:4000]"``,
+            ``"train[80%:]"``, ``"train[-100:]"``, ``"train[:10%]+test"``.
         image_size: ``(height, width)`` in pixels to resize to; None leaves the images as they are.
-        label_key: the feature that is the label, where a data set of TensorFlow Datasets has several.
+        label_key: the feature that is the label, where a data set of TensorFlow Datasets has several;
+            an embedded one has one.
         data_dir: where TensorFlow Datasets keeps what it downloads; None for its own folder.
 
     Returns:
@@ -48,6 +49,8 @@ def load_arrays(name, split="train", image_size=None, label_key=None, data_dir=N
     if name in embedded() and image_size is None:
         return _embedded_arrays(name, split)
     pairs = list(_examples(name, split, image_size, label_key, data_dir).as_numpy_iterator())
+    if not pairs:
+        raise ValueError(f"There is no image in this split. Received: name={name!r}, split={split!r}")
     shapes = {image.shape for image, _ in pairs}
     if len(shapes) > 1:
         raise ValueError(f"The images differ in size: pass image_size=(height, width). Received: name={name!r}")
@@ -62,8 +65,9 @@ def load_dataset(
     Args:
         name, split, image_size, label_key, data_dir: as for ``load_arrays``.
         batch_size: images per batch.
-        shuffle: whether to draw a new order in each epoch, over the whole split up to 20000 images.
-        seed: seed of that order.
+        shuffle: whether to draw a new order in each epoch: among all images, or among as many as
+            512 MB hold.
+        seed: seed of that order, together with that of ``keras.utils.set_random_seed``.
 
     Returns:
         Dataset of ``(images, labels)``: uint8 ``(batch, height, width, channels)``, int64 ``(batch,)``.
@@ -75,14 +79,17 @@ def load_dataset(
 
         train_dataset = load_dataset("fashion_mnist", "train[:90%]", batch_size=64)
     """
+    if batch_size < 1:
+        raise ValueError(f"A batch has one image at least. Received: batch_size={batch_size!r}")
     dataset = _examples(name, split, image_size, label_key, data_dir)
-    if None in dataset.element_spec[0].shape:
+    shape = dataset.element_spec[0].shape
+    if None in shape:
         raise ValueError(
             f"Images of different sizes make no batch: pass image_size=(height, width). Received: name={name!r}"
         )
     if shuffle:
-        size = int(dataset.cardinality())  # negative where it is not known
-        dataset = dataset.shuffle(20000 if size < 1 else min(size, 20000), seed=seed)
+        fit, size = max(1, 2**29 // shape.num_elements()), int(dataset.cardinality())  # size < 0: not known
+        dataset = dataset.shuffle(min(size, fit) if size > 0 else fit, seed=seed)
     return dataset.batch(batch_size).prefetch(-1)  # -1: as many batches as tf.data finds useful
 
 
@@ -106,14 +113,15 @@ def class_names(name, label_key=None, data_dir=None):
 
 
 def parse_split(split, sizes):
-    """Turn a split in the language of TensorFlow Datasets into ranges of examples.
+    """Turn a split as TensorFlow Datasets writes it into ranges of examples, without importing it.
 
     Args:
-        split: such as ``"train"``, ``"train[:4000]"``, ``"train[-10%:]"``, ``"train[:1%]+test"``.
+        split: such as ``"train"``, ``"train[:4000]"``, ``"train[-10%:]"``, ``"train[:1%]+test"``; the
+            units within one slice are examples or per cent, not both.
         sizes: ``{split name: number of examples}``.
 
     Returns:
-        List of ``(split name, start, stop)`` with ``0 <= start <= stop <= size``.
+        List of ``(split name, start, stop)`` with ``0 <= start < stop <= size``.
 
     Raises:
         ValueError: the split cannot be read, is unknown, or asks for more than there is.
@@ -121,14 +129,15 @@ def parse_split(split, sizes):
     ranges = []
     for part in split.split("+"):
         match = SPLIT.fullmatch(part.strip())
-        if match is None:
+        ends = [end for end in match.group("start", "stop") if end] if match else []
+        if match is None or len({end.endswith("%") for end in ends}) > 1:
             raise ValueError(f'A split reads like "train", "train[:4000]" or "train[80%:]". Received: split={split!r}')
         if match["name"] not in sizes:
             raise ValueError(f"Known splits: {', '.join(sizes)}. Received: split={split!r}")
         size = sizes[match["name"]]
         start, stop = (_boundary(match[end], size, default) for end, default in (("start", 0), ("stop", size)))
-        if not 0 <= start <= stop <= size:
-            raise ValueError(f"{match['name']!r} has {size} examples. Received: split={split!r}")
+        if not 0 <= start < stop <= size:
+            raise ValueError(f"{match['name']} has {size} examples, to be sliced forwards. Received: split={split!r}")
         ranges.append((match["name"], start, stop))
     return ranges
 
@@ -171,6 +180,8 @@ def _examples(name, split, image_size, label_key, data_dir):
 
     import tensorflow as tf
 
+    if image_size is not None and (np.shape(image_size) != (2,) or min(image_size) < 1):
+        raise ValueError(f"image_size is (height, width) in pixels. Received: image_size={image_size!r}")
     if name in embedded():
         dataset = tf.data.Dataset.from_tensor_slices(_embedded_arrays(name, split))
     else:
@@ -178,10 +189,12 @@ def _examples(name, split, image_size, label_key, data_dir):
         key = _label_key(builder, label_key)
         dataset = builder.as_dataset(split=split).map(lambda example: (example["image"], example[key]))
     if image_size is not None:
-        dataset = dataset.map(
-            lambda image, label: (tf.cast(tf.round(tf.image.resize(image, image_size)), "uint8"), label),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
+
+        def resize(image, label):
+            image = tf.image.resize(image, image_size, antialias=True)
+            return tf.cast(tf.round(tf.clip_by_value(image, 0, 255)), "uint8"), label
+
+        dataset = dataset.map(resize, num_parallel_calls=tf.data.AUTOTUNE)
     return dataset
 
 
@@ -226,15 +239,14 @@ def _require_network(builder):
     """Raise at once what TensorFlow Datasets finds out after minutes of retries."""
     import requests
 
-    for url in list(builder.url_infos)[:1]:
-        try:
+    url = next(iter(builder.url_infos), None)
+    try:
+        if url is not None:
             requests.head(url, timeout=10, allow_redirects=True)
-        except requests.RequestException as error:
-            root = Path(builder.data_dir).parent  # .../name/version, or .../name/config/version
-            while root.name != builder.name:
-                root = root.parent
-            raise ConnectionError(
-                f"{builder.name} must be downloaded, and its server cannot be reached. With a network run "
-                f"`tfds build {builder.name}`, and copy the folder it makes, {builder.name}, into {root.parent}. "
-                f"Without a network there are: {', '.join(embedded())}."
-            ) from error
+    except requests.RequestException as error:
+        folder = next(path for path in Path(builder.data_dir).parents if path.name == builder.name)
+        raise ConnectionError(
+            f"{builder.name} must be downloaded, and its server cannot be reached. With a network run "
+            f"`tfds build {builder.name}`, and copy the folder it makes, {builder.name}, into {folder.parent}. "
+            f"Without a network there are: {', '.join(embedded())}."
+        ) from error

@@ -22,8 +22,8 @@ def is_greater(first, second, margin=0.0):
     """Tell whether ``first`` exceeds ``second`` by more than ``margin``, over paired seeds.
 
     The differences ``d = first - second`` have the t interval ``mean(d) +- t(0.975, n - 1) s / sqrt(n)``.
-    The statement holds where the interval lies above the margin, is refuted (False) where the interval
-    lies below zero, and cannot be told (None) otherwise.
+    The statement holds where the whole interval lies above the margin, is refuted (False) where it lies
+    below zero, and cannot be told (None) otherwise: also where the difference is surely small.
 
     Args:
         first, second: one value per seed, the same seeds in the same order; at least three.
@@ -41,8 +41,9 @@ def is_greater(first, second, margin=0.0):
 
         is_greater([0.86, 0.87, 0.86], [0.84, 0.84, 0.85], margin=0.005)
     """
+    if not 0 <= margin < np.inf:
+        raise ValueError(f"A margin is zero or more. Received: margin={margin!r}")
     mean, low, high = paired_interval(first, second)
-    _check_margin(margin)
     return Comparison(mean, low, high, True if low > margin else False if high < 0 else None)
 
 
@@ -63,8 +64,9 @@ def is_equal(first, second, margin):
 
     Source: equivalence by interval inclusion, as Schuirmann, 1987, with the stricter 95 % interval.
     """
+    if not 0 < margin < np.inf:
+        raise ValueError(f"Equal to within a margin above zero. Received: margin={margin!r}")
     mean, low, high = paired_interval(first, second)
-    _check_margin(margin)
     inside, outside = -margin < low and high < margin, low > margin or high < -margin
     return Comparison(mean, low, high, True if inside else False if outside else None)
 
@@ -84,15 +86,10 @@ def paired_interval(first, second):
             f"Give the same three or more seeds on both sides. Received: shapes {first.shape}, {second.shape}"
         )
     if not np.isfinite([first, second]).all():
-        raise ValueError(f"A run gave no finite value: mend it first. Received: {first.tolist()}, {second.tolist()}")
+        raise ValueError(f"A run gave no finite value: fix it first. Received: {first.tolist()}, {second.tolist()}")
     differences = first - second
     mean = float(differences.mean())
-    if np.ptp(differences) == 0:  # no spread, no t statistic: the interval is a point
+    if np.ptp(differences) <= 1e-12 * np.abs(first).max():  # but for rounding all are equal: a point
         return mean, mean, mean
     low, high = stats.ttest_rel(first, second).confidence_interval(0.95)
     return mean, float(low), float(high)
-
-
-def _check_margin(margin):
-    if not margin >= 0:
-        raise ValueError(f"A margin is zero or more. Received: margin={margin!r}")

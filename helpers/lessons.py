@@ -18,6 +18,8 @@ import nbformat
 import yaml
 from PIL import Image
 
+from helpers.claims import read_ledger
+
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = ROOT / "lessons"
 VERSIONED = "keras tensorflow tensorflow-cpu jax torch numpy scipy scikit-learn matplotlib tensorflow-datasets".split()
@@ -43,18 +45,21 @@ def find_lessons(numbers=(), folder=LESSONS):
     """Return the lessons of a folder, or those of these numbers, in the order of the course.
 
     Args:
-        numbers: such as ``"03"``, ``"3"`` or ``"03_lenet"``; none for all.
+        numbers: such as ``["03", "3", "03_lenet"]``; none for all.
         folder: where the pages lie.
 
     Raises:
         ValueError: no such lesson, or a page that ``read_lesson`` refuses.
     """
+    numbers = [numbers] if isinstance(numbers, str) else numbers
     paths = {path.stem: path for path in sorted(Path(folder).glob("[0-9][0-9]_*.py"))}
+    if not paths:
+        raise ValueError(f"There is no page NN_name.py here. Received: folder={str(folder)!r}")
     chosen = set()
     for number in numbers:
-        names = {name for name in paths if number == name or number.zfill(2) == name[:2]}
+        names = {name for name in paths if number == name or (number and number.zfill(2) == name[:2])}
         if not names:
-            raise ValueError(f"Lessons here: {', '.join(paths) or 'none'}. Received: {number!r}")
+            raise ValueError(f"Lessons here: {', '.join(paths)}. Received: {number!r}")
         chosen |= names
     return [read_lesson(paths[name]) for name in sorted(chosen or paths)]
 
@@ -72,7 +77,9 @@ def read_lesson(path):
         raise ValueError(f"A page has one cell tagged parameters. Received: {len(tagged)} in {path.name}")
     try:
         assignments = ast.parse(tagged[0]).body
-        return Lesson(path, title, {each.targets[0].id: ast.literal_eval(each.value) for each in assignments})
+        names = [target.id for each in assignments for target in each.targets]
+        values = [ast.literal_eval(each.value) for each in assignments]
+        return Lesson(path, title, dict(zip(names, values, strict=True)))
     except (SyntaxError, ValueError, AttributeError) as error:
         raise ValueError(f"Parameters are lines like `epochs = 3  # passes`. Received: {path.name}: {error}") from error
 
@@ -100,7 +107,10 @@ def profile_parameters(lesson, profile):
     path = lesson.path.parent / profile / f"{lesson.name}.yaml"
     if not path.exists():
         raise ValueError(f"Lesson {lesson.name} has no {profile}/{path.name}. Received: profile={profile!r}")
-    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(values, dict):
+        raise ValueError(f"A profile has lines like `epochs: 3`. Received: {path}")
+    return values
 
 
 def check_parameters(lesson, values):
@@ -128,19 +138,26 @@ def _same_type(value, default):
 
 
 def fingerprint(lesson, parameters):
-    """Return a hash of all that a lesson's result depends on: page, helpers, data, parameters, versions."""
+    """Return a hash of all that a lesson's result depends on: page, helpers, data, parameters, versions.
+
+    Of the ledger it takes the statements, which the page prints, and not the verdicts, which it does not.
+    """
+    statements = [[key, row["claim"], row["deck_figure"]] for key, row in read_ledger().items()]
     digest = hashlib.sha256(lesson.path.read_bytes())
     for pattern in ("helpers/**/*.py", "helpers/*.mplstyle", "data/**/*", "results/**/*"):
         for path in sorted(path for path in ROOT.glob(pattern) if path.is_file()):
             digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
-    digest.update(json.dumps([parameters, versions()], sort_keys=True).encode())
+    digest.update(json.dumps([parameters, statements, versions()], sort_keys=True).encode())
     return digest.hexdigest()
 
 
 def versions():
-    """Return ``{name: version}`` of what decides a lesson's figures: Python, machine, backend, packages."""
+    """Return ``{name: version}`` of what decides a lesson's figures: Python, machine, backend, GPUs, packages."""
     found = {"python": platform.python_version(), "machine": platform.machine()}
-    found["backend"] = os.environ.get("KERAS_BACKEND", "tensorflow")
+    settings = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "keras.json")
+    chosen = json.loads(settings.read_text()).get("backend") if settings.exists() else None
+    found["backend"] = os.environ.get("KERAS_BACKEND") or chosen or "tensorflow"
+    found["gpus"] = f"{len(list(Path('/dev').glob('nvidia[0-9]*')))} {os.environ.get('CUDA_VISIBLE_DEVICES', '')}"
     for package in VERSIONED:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[package] = importlib.metadata.version(package)
@@ -167,9 +184,9 @@ def twin(executed):
 
 
 def _with_palette(picture):
-    """Return a base64 PNG with 256 colours at most: a plot has no more, and takes half the bytes."""
-    small = io.BytesIO()
-    image = Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB")
+    """Return a base64 PNG with 256 colours, which a plot can spare, in about half the bytes."""
+    image, small = Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGBA"), io.BytesIO()
+    image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     image.quantize(256, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
     return base64.b64encode(small.getvalue()).decode()
 

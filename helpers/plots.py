@@ -1,9 +1,13 @@
 """Every picture of the course. A plot takes arrays, draws into ``ax`` or a new one, and returns it."""
 
+import itertools
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+MARKERS = "os^DvP*X"
 
 
 def use_course_style():
@@ -12,7 +16,9 @@ def use_course_style():
 
 
 def plot_images(images, titles=None, columns=8, heading=None, ax=None):
-    """Draw images as a grid of tiles, each on its own scale of grey or in colour, with a title above each.
+    """Draw images as a grid of tiles, with a title above each.
+
+    Feature maps need what ``keras.visualization.plot_image_gallery`` has not: a grey scale for each tile.
 
     Args:
         images: array of shape ``(n, height, width)`` or ``(n, height, width, channels)`` with 1 or 3
@@ -27,7 +33,7 @@ def plot_images(images, titles=None, columns=8, heading=None, ax=None):
         The axes drawn into.
 
     Raises:
-        ValueError: images of another shape, or as many titles as there are not images.
+        ValueError: images of another shape, none at all, or a different number of titles.
 
     Example::
 
@@ -38,13 +44,15 @@ def plot_images(images, titles=None, columns=8, heading=None, ax=None):
         images = images[..., 0]
     if images.ndim != 3 and (images.ndim != 4 or images.shape[-1] != 3):
         raise ValueError(f"Give (n, height, width) or (n, height, width, 1 or 3). Received: shape={images.shape}")
+    if len(images) == 0 or columns < 1:
+        raise ValueError(f"Give an image and a column at least. Received: {len(images)} images, columns={columns!r}")
     if titles is not None and len(titles) != len(images):
         raise ValueError(f"Give one title per image. Received: {len(titles)} titles, {len(images)} images")
+    tile, columns = 7.0 / columns, min(columns, len(images))  # inches
     rows = -(-len(images) // columns)
     gap = 0.12 if titles is None else 0.34  # of a tile, above each
     if ax is None:
-        width = 7.0
-        ax = plt.subplots(figsize=(width, width / columns * rows * (1 + gap) / 1.06 + 0.35))[1]
+        ax = plt.subplots(figsize=(tile * columns, tile * rows * (1 + gap) / 1.06 + 0.35))[1]
     for index, image in enumerate(images):
         left, top = index % columns * 1.06, -(index // columns) * (1 + gap)
         ax.imshow(image, extent=(left, left + 1, top - 1, top), interpolation="nearest")
@@ -59,7 +67,7 @@ def plot_curves(curves, xlabel, ylabel, title, ax=None):
     """Draw one line per entry, or a band from smallest to largest around the mean where there are seeds.
 
     Args:
-        curves: ``{label: array}`` of shape ``(points,)``, or ``(seeds, points)`` for a band; at most eight.
+        curves: ``{label: array}`` of shape ``(points,)``, or ``(seeds, points)`` for a band.
         xlabel, ylabel: what the axes show, with unit; points count from 1.
         title: the sentence that the plot shows.
         ax: matplotlib axes; a new figure if None.
@@ -72,13 +80,13 @@ def plot_curves(curves, xlabel, ylabel, title, ax=None):
         plot_curves({"training": history["loss"]}, "epoch", "loss (nats)", "The loss falls")
     """
     ax = ax or plt.subplots()[1]
-    for (label, values), marker in zip(curves.items(), "os^DvP*X"):
+    for (label, values), marker in zip(curves.items(), itertools.cycle(MARKERS)):
         seeds = np.atleast_2d(values)
         points = np.arange(1, seeds.shape[1] + 1)
         (line,) = ax.plot(points, seeds.mean(axis=0), marker=marker, label=label)
         if len(seeds) > 1:
             ax.fill_between(points, seeds.min(axis=0), seeds.max(axis=0), color=line.get_color(), alpha=0.2, lw=0)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
     ax.legend()
     return ax
@@ -97,7 +105,7 @@ def plot_by_seed(scores, xlabel, title, ax=None):
         The axes drawn into.
     """
     ax = ax or plt.subplots(figsize=(6.0, 0.6 + 0.55 * len(scores)))[1]
-    for row, (values, marker) in enumerate(zip(scores.values(), "os^DvP*X")):
+    for row, (values, marker) in enumerate(zip(scores.values(), itertools.cycle(MARKERS))):
         ax.plot(values, [row] * len(values), marker, alpha=0.75)
         ax.vlines(np.mean(values), row - 0.3, row + 0.3, color="black", lw=1.5)
     ax.set(title=title, xlabel=xlabel, yticks=range(len(scores)), yticklabels=scores, ylim=(len(scores) - 0.5, -0.5))

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import tempfile
 import threading
 import time
@@ -19,9 +20,17 @@ from papermill.engines import NBClientEngine, papermill_engines
 from tqdm import tqdm
 
 from helpers.claims import mismatches, read_ledger, recorded_claims
-from helpers.lessons import check_parameters, fingerprint, is_twin, profile_parameters, read_page, twin, versions
+from helpers.lessons import (
+    ROOT,
+    check_parameters,
+    fingerprint,
+    is_twin,
+    profile_parameters,
+    read_page,
+    twin,
+    versions,
+)
 
-ROOT = Path(__file__).resolve().parent.parent
 EXECUTED = ROOT / "build" / "executed"
 
 
@@ -81,12 +90,11 @@ def execute(lesson, parameters, on_cell=None):
                 page, executed, parameters, engine_name="lesson", progress_bar=False, folder=ROOT, on_cell=on_cell
             )
         except papermill.PapermillExecutionError as failure:
-            line = next((line for line in failure.source.splitlines() if line.strip()), "")
-            error = f"cell [{failure.exec_count}] `{line}`: {failure.ename}: {failure.evalue}"
+            error = f"cell [{failure.exec_count}]{_failing_line(failure.traceback)}: {failure.ename}: {failure.evalue}"
         except Exception as failure:  # a kernel that died or did not start
             error = f"its kernel: {type(failure).__name__}: {failure}"
         notebook = nbformat.read(executed if executed.exists() else page, as_version=4)
-    notebook.metadata.papermill.update(input_path=f"lessons/{lesson.path.name}", output_path=None)
+    notebook.metadata.setdefault("papermill", {}).update(input_path=f"lessons/{lesson.path.name}", output_path=None)
     return notebook, {
         "status": "failed" if error else "ok",
         "error": error,
@@ -121,6 +129,8 @@ def run(lessons, parameters=None, profile="quick", workers=1, out=EXECUTED, forc
         check_parameters(lesson, plan[lesson.name])
     if workers < 1:
         raise ValueError(f"At least one worker is needed. Received: workers={workers}")
+    Path(out).mkdir(parents=True, exist_ok=True)
+    _sweep(out)
     ledger = read_ledger() if ledger is None else ledger
     report_path, lock, stopping = report_of(out), threading.Lock(), threading.Event()
 
@@ -164,22 +174,23 @@ def run(lessons, parameters=None, profile="quick", workers=1, out=EXECUTED, forc
     return records
 
 
-def sync(lessons, folder=ROOT / "notebooks", force=False):
-    """Run the lessons that differ from their notebook, or have none, and write the notebooks kept in git.
+def sync(lessons, folder=ROOT / "notebooks", out=EXECUTED, force=False):
+    """Run the lessons whose cells differ from their notebook's, and write the notebooks kept in git.
 
     Args:
         lessons: what ``find_lessons`` returns.
         folder: where the notebooks lie.
-        force: refresh all of them.
+        out: folder of the executed notebooks.
+        force: run and write all of them.
 
     Returns:
         As ``run``, for the lessons that differed; a notebook is written only if its lesson ran well.
     """
     changed = [lesson for lesson in lessons if force or not is_twin(lesson, folder / f"{lesson.name}.ipynb")]
-    records = run(changed) if changed else {}
+    records = run(changed, out=out, force=force) if changed else {}
     for name, record in records.items():
         if not record["error"] and not record["differs"]:
-            executed = nbformat.read(EXECUTED / f"{name}.ipynb", as_version=4)
+            executed = nbformat.read(Path(out, f"{name}.ipynb"), as_version=4)
             write_whole(folder / f"{name}.ipynb", nbformat.writes(twin(executed)))
     return records
 
@@ -199,13 +210,16 @@ def report_of(out):
 
 def read_report(path):
     """Return ``{lesson name: record of its last run}``, empty where there is none yet."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
 
 
 def write_whole(path, text):
     """Write a text file such that whoever looks, also after a kill, finds the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     unfinished.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
     os.replace(unfinished, path)
 
@@ -218,7 +232,23 @@ def _code_cells(lesson):
     return sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in read_page(lesson.path).cells)
 
 
+def _sweep(out):
+    """Remove what a killed run had begun to write."""
+    for path in [*Path(out).glob(".*.ipynb.*"), *report_of(out).parent.glob(".report.json.*")]:
+        if not psutil.pid_exists(int(path.suffix[1:])):
+            path.unlink()
+
+
+def _failing_line(traceback):
+    """Return the line of the cell that the first arrow of IPython's traceback points to."""
+    text = re.sub(r"\x1b\[[\d;]*m", "", "\n".join(traceback))
+    arrow = re.search(r"^-+> *\d+ (.+)$", text, re.MULTILINE)
+    return f" `{arrow[1].strip()}`" if arrow else ""
+
+
 def _kill_kernels():
-    with contextlib.suppress(psutil.Error):
-        for child in psutil.Process().children():
-            child.kill()
+    for kernel in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):
+            if "ipykernel" in " ".join(kernel.cmdline()):
+                for process in (*kernel.children(recursive=True), kernel):
+                    process.kill()

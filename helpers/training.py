@@ -3,39 +3,47 @@
 import keras
 
 
-def restart(model, build, seed):
-    """Put a model back to the start of training, drawn anew from a seed.
+def restarts(build, seeds):
+    """Yield, once per seed, a network at the start of its training, drawn anew from that seed.
 
-    Weights, random states and optimiser become those of ``build()``, while the compiled training step
-    stays: at the size of this course, compiling it anew for every seed costs more than an epoch.
+    It is one model that is yielded again and again: its weights, random states and optimiser become
+    those of a new ``build()``, while the compiled training step stays. At the size of this course,
+    compiling the step for every seed costs more than an epoch.
 
     Args:
-        model: a model that ``build`` returned.
-        build: function without arguments that returns a new, compiled Keras model.
-        seed: integer seed of the weights and of all that is drawn while training.
+        build: function without arguments that returns a new, built and compiled Keras model, the same
+            network at every call.
+        seeds: integer seeds of the weights and of all that is drawn while training.
 
-    Returns:
-        The model itself.
+    Yields:
+        The model. Use it before the next one is asked for: its weights will be drawn again then.
 
     Raises:
-        ValueError: ``build`` returns a model of another shape, or one that is not compiled.
+        ValueError: ``build`` returns no built and compiled model, an old one, or another network.
 
     Example::
 
-        model = build()
-        for seed in range(3):
-            restart(model, build, seed).fit(images, labels, verbose=0)
+        for model in restarts(build, seeds=[0, 1, 2]):
+            model.fit(images, labels, verbose=0)
     """
-    keras.utils.set_random_seed(seed)
-    fresh = build()
-    if not (fresh.compiled and model.compiled):
-        raise ValueError(f"build() must return a compiled model. Received: model={model.name!r}, build={build!r}")
-    shapes = [[weight.shape for weight in each.weights] for each in (model, fresh)]
-    if shapes[0] != shapes[1]:
-        raise ValueError(f"build() must return the same network. Received: model={model.name!r}, build={build!r}")
-    for each in (model, fresh):
-        each.optimizer.build(each.trainable_variables)
-    state = [*model.variables, *model.optimizer.variables]
-    for variable, start in zip(state, [*fresh.variables, *fresh.optimizer.variables], strict=True):
-        variable.assign(start)
-    return model
+    model = None
+    for seed in seeds:
+        keras.utils.set_random_seed(int(seed))
+        fresh = build()
+        if not (isinstance(fresh, keras.Model) and fresh.built and fresh.compiled):
+            raise ValueError(f"build() must return a built and compiled Keras model. Received: {fresh!r}")
+        fresh.optimizer.build(fresh.trainable_variables)
+        if model is None:
+            model = fresh
+        else:
+            _copy_state(fresh, model)
+        yield model
+
+
+def _copy_state(source, target):
+    """Assign every variable of one model and its optimiser to another of the same kind."""
+    sources, targets = ([*each.variables, *each.optimizer.variables] for each in (source, target))
+    if source is target or [each.shape for each in sources] != [each.shape for each in targets]:
+        raise ValueError(f"build() must return a new model of the same network. Received: {source.name!r}")
+    for old, new in zip(targets, sources):
+        old.assign(new)

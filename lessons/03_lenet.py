@@ -60,7 +60,7 @@ from helpers.claims import claim, read_result
 from helpers.datasets import class_names, load_arrays
 from helpers.evaluation import is_greater
 from helpers.plots import plot_by_seed, plot_curves, plot_images, use_course_style
-from helpers.training import restart
+from helpers.training import restarts
 
 use_course_style()
 keras.utils.set_random_seed(seeds[0])
@@ -221,16 +221,15 @@ def compiled(network):
 
 # %% [markdown]
 # One run tells little: another seed means other first weights and another order of the images, and
-# so another accuracy. We train once per seed and keep every score. `restart` gives the same network
-# new weights from a seed, so that Keras does not have to compile it again.
+# so another accuracy. We train once per seed and keep every score. `restarts` draws the weights of one
+# network anew from each seed, so that Keras does not have to compile it again.
 
 
 # %%
 def train_over_seeds(build):
     """Train ``build()`` from each seed; return the last model, the histories and the test accuracies."""
-    model, histories, accuracies = build(), [], []
-    for seed in seeds:
-        restart(model, build, seed)
+    histories, accuracies = [], []
+    for model in restarts(build, seeds):
         history = model.fit(train_images, train_labels, batch_size=batch_size, epochs=epochs, verbose=0,
                             validation_data=(validation_images, validation_labels), validation_batch_size=500)
         histories.append(history.history)

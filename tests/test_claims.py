@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from helpers import claims
-from helpers.claims import CLAIM_MIME, claim, read_ledger
+from helpers.claims import CLAIM_MIME, LEDGER, claim, read_ledger, read_result
+from helpers.evaluation import is_greater
 
 
 @pytest.fixture
@@ -34,6 +35,29 @@ def test_an_unknown_claim_is_refused(shown):
     with pytest.raises(KeyError, match="claim_id='practice-lenett'"):
         claim("practice-lenett", measured=1, holds=True)
     assert not shown
+
+
+@pytest.mark.parametrize("holds", ["no", 1, float("nan"), is_greater([3, 3, 3], [1, 1, 1])])
+def test_only_three_answers_are_taken(shown, holds):
+    with pytest.raises(TypeError, match="Received: holds="):
+        claim("practice-lenet", measured=1, holds=holds)
+    assert not shown
+
+
+@pytest.mark.parametrize("measured", [float("nan"), np.inf, True, [1, 2], np.array(1)])
+def test_a_measurement_is_a_number_or_a_text(shown, measured):
+    with pytest.raises((TypeError, ValueError), match="Received: measured="):
+        claim("practice-lenet", measured=measured, holds=True)
+    assert not shown
+
+
+def test_results_say_how_they_were_measured():
+    names = [path.stem for path in (LEDGER.parent.parent / "results").glob("*.json")]
+    assert names
+    for name in names:
+        assert {"command", "hardware", "versions", "date"} <= set(read_result(name)), name
+    with pytest.raises(FileNotFoundError, match="Records in results: .*Received: name='nothing'"):
+        read_result("nothing")
 
 
 def test_ledger_is_in_order():

@@ -52,13 +52,24 @@ def test_equal(differences, margin, holds):
     assert is_equal(differences, np.zeros(3), margin).holds is holds
 
 
+def test_rounding_is_no_spread():
+    result = is_greater([0.81, 0.82, 0.83], [0.80, 0.81, 0.82])
+    assert result.holds is True and result.low == result.high == pytest.approx(0.01)
+
+
+def test_equal_needs_a_margin():
+    with pytest.raises(ValueError, match="above zero. Received: margin=0"):
+        is_equal([1, 2, 3], [1, 2, 3], 0)
+
+
 @pytest.mark.parametrize(
     ("first", "second", "margin", "message"),
     [
-        ([1, 2], [1, 2], 0, "three or more seeds"),
-        ([1, 2, 3], [1, 2, 3, 4], 0, "same three or more"),
-        ([1, 2, np.nan], [1, 2, 3], 0, "no finite value"),
+        ([1, 2], [1, 2], 0.1, "three or more seeds"),
+        ([1, 2, 3], [1, 2, 3, 4], 0.1, "same three or more"),
+        ([1, 2, np.nan], [1, 2, 3], 0.1, "no finite value"),
         ([1, 2, 3], [1, 2, 3], -1, "Received: margin=-1"),
+        ([1, 2, 3], [1, 2, 3], np.inf, "Received: margin=inf"),
         ([1, 2, 3], [1, 2, 3], np.nan, "Received: margin=nan"),
     ],
 )

@@ -111,7 +111,16 @@ def test_parameters_are_checked_by_name_and_type(tmp_path, name, value, message)
     check_parameters(lesson, {"epochs": 1, "rate": 1, "names": [], "seeds": [4, 5, 6], "quiet": False})
 
 
-@pytest.mark.parametrize("parameters", ["epochs = int(3)", "epochs, rate = 1, 2", "epochs =", "print(1)"])
+def test_a_folder_without_pages_is_named(tmp_path):
+    with pytest.raises(ValueError, match="no page NN_name.py here"):
+        find_lessons(folder=tmp_path / "nothing")
+    page(tmp_path)
+    for number in ("", "9", "page"):
+        with pytest.raises(ValueError, match="Received: "):
+            find_lessons(number, tmp_path)
+
+
+@pytest.mark.parametrize("parameters", ["a = b = 3", "epochs = int(3)", "epochs, rate = 1, 2", "epochs =", "print(1)"])
 def test_parameters_are_plain_values(tmp_path, parameters):
     with pytest.raises(ValueError, match="lines like `epochs = 3.*90_page.py"):
         read_lesson(page(tmp_path, parameters))

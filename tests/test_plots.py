@@ -46,7 +46,16 @@ def test_seeds_become_a_band_around_their_mean():
     assert band.get_datalim(ax.transData).extents.tolist() == [1, 1, 2, 6]
 
 
+def test_no_recipe_is_lost():
+    many = {str(i): [i, i + 1] for i in range(12)}
+    assert len(plot_by_seed(many, "accuracy", "title").lines) == 12
+    assert len(plot_curves(many, "epoch", "loss (nats)", "title").lines) == 12
+
+
 def test_bad_images_are_refused():
+    for images, columns in ((np.zeros((0, 4, 4)), 8), (np.zeros((2, 4, 4)), 0)):
+        with pytest.raises(ValueError, match="Received: . images, columns="):
+            plot_images(images, columns=columns)
     with pytest.raises(ValueError, match="Received: shape="):
         plot_images(np.zeros((2, 4, 4, 2)))
     with pytest.raises(ValueError, match="Received: 1 titles, 2 images"):

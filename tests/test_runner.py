@@ -15,7 +15,7 @@ from helpers import lessons
 from helpers.__main__ import main
 from helpers.claims import mismatches
 from helpers.lessons import find_lessons
-from helpers.runner import read_report, run
+from helpers.runner import read_report, run, sync
 
 LEDGER = {"speed-lenet": {"lesson": "90", "verdict": "holds", "asserted": "yes"}}
 CLAIM = 'from helpers.claims import claim\nclaim("speed-lenet", measured=1, holds={})'
@@ -65,7 +65,7 @@ def test_a_failing_lesson_does_not_stop_the_rest(course):
     course.write("92_dead", "import os\nos._exit(1)")
     records = course.go()
     assert [records[name]["status"] for name in ("90_one", "91_two", "92_dead")] == ["failed", "ok", "failed"]
-    assert records["90_one"]["error"] == "cell [2] `first = 1`: RuntimeError: out of paper"
+    assert records["90_one"]["error"] == "cell [2] `raise RuntimeError('out of paper')`: RuntimeError: out of paper"
     assert "its kernel" in records["92_dead"]["error"]
     assert nbformat.read(course.out / "90_one.ipynb", as_version=4).cells
 
@@ -132,6 +132,41 @@ def test_an_asserted_claim_must_be_measured(course):
     assert mismatches("90", [], {"speed-lenet": {"lesson": "91", "verdict": "holds", "asserted": "yes"}}) == []
 
 
+def test_sync_writes_the_notebooks_of_changed_lessons(course, tmp_path):
+    course.write("90_one", "print(number)")
+    course.write("91_bad", "1 / 0")
+    notebooks = tmp_path / "notebooks"
+
+    def go(**options):
+        return list(sync(find_lessons(folder=course.folder), notebooks, course.out, **options))
+
+    assert go() == ["90_one", "91_bad"]
+    assert [path.name for path in notebooks.iterdir()] == ["90_one.ipynb"], "a failed lesson leaves no notebook"
+    course.write("91_bad", "1 / 1")
+    assert go() == ["91_bad"] and go() == []
+    text = (notebooks / "90_one.ipynb").read_text(encoding="utf-8")
+    assert "papermill" not in text and '"2\\n"' in text
+    assert go(force=True) == ["90_one", "91_bad"]
+    assert (notebooks / "90_one.ipynb").read_text(encoding="utf-8") == text, "a second run writes the same"
+
+
+def test_a_damaged_report_counts_as_none(course):
+    course.write("90_one", "print(number)")
+    course.go()
+    course.report.write_text('{"90_one": {"stat')
+    assert course.go()["90_one"]["status"] == "ok"
+
+
+def test_what_a_killed_run_had_begun_is_swept_away(course):
+    course.write("90_one", "print(number)")
+    course.out.mkdir(parents=True)
+    (course.out / ".90_one.ipynb.99999999").write_text("{")
+    (course.out.parent / ".report.json.99999999").write_text("{")
+    course.go()
+    assert [path.name for path in course.out.iterdir()] == ["90_one.ipynb"]
+    assert sorted(path.name for path in course.out.parent.iterdir()) == ["executed", "report.json"]
+
+
 SLOW = "import time\nfor _ in range({}):\n    time.sleep(0.1)\nprint(number)"
 
 
@@ -147,7 +182,7 @@ def wait_until(condition, seconds=60):
 def test_a_stopped_run_leaves_nothing_half_done_and_resumes(course, signal_number):
     course.write("90_quick", "print(number)")
     course.write("91_slow", SLOW.format(600))
-    command = [sys.executable, "-m", "helpers", "run", "--lessons", str(course.folder), "--out", str(course.out)]
+    command = [sys.executable, "-m", "helpers", "run", "--folder", str(course.folder), "--out", str(course.out)]
     process = psutil.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_until(lambda: "90_quick" in read_report(course.report) and process.children())
     time.sleep(2)  # into the slow lesson
@@ -192,6 +227,10 @@ def test_command_line(capsys, monkeypatch):
         (["run", "77"], "Received: '77'"),
         (["run", "03", "-p", "epoch", "1"], "Received: 'epoch'"),
         (["run", "03", "-p", "epochs", "many"], "Received: epochs='many'"),
+        (["run", "03", "-p", "epochs", "[1"], "Received: epochs='[1'"),
+        (["run", "03", "-p", "epochs", "1e1"], "Received: epochs=10.0"),
+        (["run", "03", "-p", "learning_rate", "1e-3", "-p", "seeds", "0"], "Received: seeds=0"),
+        (["run", "--folder", "nowhere"], "Received: folder='nowhere'"),
     ):
         assert main(arguments) == 2
         assert message in capsys.readouterr().err

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from helpers.training import restart
+from helpers.training import restarts
 
 rng = np.random.default_rng(0)
 images, labels = rng.normal(size=(64, 8, 8, 1)).astype("float32"), rng.integers(0, 3, 64)
@@ -20,32 +20,50 @@ def build(units=3):
 
 
 def train(model):
-    return model.fit(images, labels, batch_size=16, epochs=2, verbose=0).history["loss"]
-
-
-def test_a_restarted_model_trains_as_a_new_one():
-    keras.utils.set_random_seed(7)
-    fresh = train(build())
-    model = build()
-    train(model)
+    losses = model.fit(images, labels, batch_size=16, epochs=2, verbose=0).history["loss"]
     model.optimizer.learning_rate = 0.5  # as a callback might leave it
-    assert train(restart(model, build, 7)) == fresh
-    assert train(restart(model, build, 8)) != fresh
-    assert train(restart(model, build, 7)) == fresh
+    return losses
+
+
+def test_each_restart_trains_as_a_new_model():
+    new = []
+    for seed in (7, 8):
+        keras.utils.set_random_seed(seed)
+        new.append(train(build()))
+    assert new[0] != new[1]
+    seeds = [np.int64(7), 8, 7]
+    assert [train(model) for model in restarts(build, seeds)] == [new[0], new[1], new[0]]
 
 
 def test_the_compiled_step_is_kept():
-    model = build()
-    train(model)
-    step = model.train_function
-    assert restart(model, build, 1) is model and model.train_function is step
+    models, steps = set(), set()
+    for model in restarts(build, [0, 1]):
+        train(model)
+        models.add(model)
+        steps.add(model.train_function)
+    assert len(models) == len(steps) == 1
+
+
+@pytest.mark.parametrize(
+    ("built", "message"),
+    [
+        (lambda: keras.Sequential([keras.Input((2,)), layers.Dense(1)]), "built and compiled"),
+        (lambda: None, "built and compiled Keras model. Received: None"),
+        (lambda: (model := keras.Sequential([layers.Dense(1)])).compile() or model, "built and compiled"),
+    ],
+)
+def test_a_model_that_cannot_train_is_refused(built, message):
+    with pytest.raises(ValueError, match=message):
+        next(restarts(built, [0]))
 
 
 def test_another_network_is_refused():
-    with pytest.raises(ValueError, match="the same network. Received"):
-        restart(build(), lambda: build(units=4), 0)
+    units = iter([3, 4])
+    with pytest.raises(ValueError, match="the same network"):
+        list(restarts(lambda: build(next(units)), [0, 1]))
 
 
-def test_an_uncompiled_model_is_refused():
-    with pytest.raises(ValueError, match="compiled model. Received"):
-        restart(build(), lambda: keras.Sequential([keras.Input((2,)), layers.Dense(1)]), 0)
+def test_an_old_model_is_refused():
+    model = build()
+    with pytest.raises(ValueError, match="a new model"):
+        list(restarts(lambda: model, [0, 1]))

@@ -4,7 +4,7 @@
 
 A module imports only what stands to its left here:
 
-    datasets | training | evaluation | plots | claims | lessons | runner
+    embedded | datasets | training | evaluation | plots | claims | lessons | kernel | runner
 
 ``quiet`` stands outside the flow: a lesson imports it first. Nothing is imported here, so that
 ``import helpers.plots`` loads what plots need and no more.

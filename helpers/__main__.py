@@ -13,7 +13,14 @@ from helpers.runner import EXECUTED, read_report, report_of, run, sync
 
 
 def main(arguments=None):
-    """Carry out one command and return 0, 1 if a lesson or a claim failed, 2 for bad input, 130 if stopped."""
+    """Carry out one command.
+
+    Args:
+        arguments: words of the command line; those of this process if None.
+
+    Returns:
+        Exit status: 0, 1 if a lesson or a claim failed, 2 for bad input, 130 if stopped.
+    """
     parser = argparse.ArgumentParser(prog="python -m helpers", description="Run the course.")
     commands = parser.add_subparsers(dest="command", required=True)
     lists = commands.add_parser("list", help="the lessons, with their parameters")

@@ -1,33 +1,17 @@
 """Images and labels by name: the embedded data at once, anything else through TensorFlow Datasets."""
 
-import hashlib
-import re
-import zlib
 from pathlib import Path
 
 import numpy as np
-import yaml
 
-DATA = Path(__file__).resolve().parent.parent / "data"
-SPLIT = re.compile(r"(?P<name>\w+)(\[(?P<start>-?\d+%?)?:(?P<stop>-?\d+%?)?\])?")
-
-
-def embedded():
-    """Return the names of the data sets that come with the course."""
-    return sorted(card.parent.name for card in DATA.glob("*/README.md"))
-
-
-def read_card(name):
-    """Return the front matter of an embedded data set's card, ``data/NAME/README.md``, as a dictionary."""
-    _, front_matter, _ = (DATA / name / "README.md").read_text(encoding="utf-8").split("---\n", 2)
-    return yaml.safe_load(front_matter)
+from helpers.embedded import embedded_arrays, embedded_names, read_card
 
 
 def load_arrays(name, split="train", image_size=None, label_key=None, data_dir=None):
     """Load a split as two arrays.
 
     Args:
-        name: an embedded data set (``embedded()`` lists them) or any name of TensorFlow Datasets.
+        name: an embedded data set (``embedded_names()`` lists them) or any name of TensorFlow Datasets.
         split: which examples, as TensorFlow Datasets writes it: ``"train"``, ``"train[:4000]"``,
             ``"train[80%:]"``, ``"train[-100:]"``, ``"train[:10%]+test"``.
         image_size: ``(height, width)`` in pixels to resize to; None leaves the images as they are.
@@ -46,8 +30,8 @@ def load_arrays(name, split="train", image_size=None, label_key=None, data_dir=N
 
         images, labels = load_arrays("fashion_mnist", "train[:4000]")
     """
-    if name in embedded() and image_size is None:
-        return _embedded_arrays(name, split)
+    if name in embedded_names() and image_size is None:
+        return embedded_arrays(name, split)
     pairs = list(_examples(name, split, image_size, label_key, data_dir).as_numpy_iterator())
     if not pairs:
         raise ValueError(f"There is no image in this split. Received: name={name!r}, split={split!r}")
@@ -106,72 +90,10 @@ def class_names(name, label_key=None, data_dir=None):
 
         class_names("fashion_mnist")[9]  # "Ankle boot"
     """
-    if name in embedded():
+    if name in embedded_names():
         return read_card(name)["classes"]
     builder = _prepared(name, label_key, data_dir)  # some data sets bring the names with the images
     return builder.info.features[_label_key(builder, label_key)].names
-
-
-def parse_split(split, sizes):
-    """Turn a split as TensorFlow Datasets writes it into ranges of examples, without importing it.
-
-    Args:
-        split: such as ``"train"``, ``"train[:4000]"``, ``"train[-10%:]"``, ``"train[:1%]+test"``; the
-            units within one slice are examples or per cent, not both.
-        sizes: ``{split name: number of examples}``.
-
-    Returns:
-        List of ``(split name, start, stop)`` with ``0 <= start < stop <= size``.
-
-    Raises:
-        ValueError: the split cannot be read, is unknown, or asks for more than there is.
-    """
-    ranges = []
-    for part in split.split("+"):
-        match = SPLIT.fullmatch(part.strip())
-        ends = [end for end in match.group("start", "stop") if end] if match else []
-        if match is None or len({end.endswith("%") for end in ends}) > 1:
-            raise ValueError(f'A split reads like "train", "train[:4000]" or "train[80%:]". Received: split={split!r}')
-        if match["name"] not in sizes:
-            raise ValueError(f"Known splits: {', '.join(sizes)}. Received: split={split!r}")
-        size = sizes[match["name"]]
-        start, stop = (_boundary(match[end], size, default) for end, default in (("start", 0), ("stop", size)))
-        if not 0 <= start < stop <= size:
-            raise ValueError(f"{match['name']} has {size} examples, to be sliced forwards. Received: split={split!r}")
-        ranges.append((match["name"], start, stop))
-    return ranges
-
-
-def _boundary(text, size, default):
-    """Return one end of a slice, ``"4000"``, ``"-10%"`` or None, as an index into ``size`` examples."""
-    if text is None:
-        return default
-    index = round(int(text[:-1]) * size / 100) if text.endswith("%") else int(text)
-    return size + index if index < 0 else index
-
-
-def _embedded_arrays(name, split):
-    """Read the ranges of a split from the embedded IDX files."""
-    splits = read_card(name)["splits"]
-    images, labels = [], []
-    for split_name, start, stop in parse_split(split, {key: files["examples"] for key, files in splits.items()}):
-        files = splits[split_name]
-        images.append(_read_idx(DATA / name / files["images"]["file"], files["images"]["sha256"])[start:stop])
-        labels.append(_read_idx(DATA / name / files["labels"]["file"], files["labels"]["sha256"])[start:stop])
-    return np.concatenate(images)[..., np.newaxis], np.concatenate(labels).astype("int64")
-
-
-def _read_idx(path, sha256):
-    """Return the uint8 array of a gzipped IDX file, after its decompressed bytes were verified."""
-    try:
-        content = zlib.decompress(path.read_bytes(), wbits=31)  # 31: a gzip file
-    except (OSError, zlib.error) as error:
-        raise ValueError(f"Cannot read {path.name} ({error}): fetch data/{path.parent.name} again.") from error
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise ValueError(f"{path.name} is not the file that its card describes: fetch data/{path.parent.name} again.")
-    rank = content[3]
-    shape = np.frombuffer(content, ">u4", count=rank, offset=4)
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
 
 
 def _examples(name, split, image_size, label_key, data_dir):
@@ -182,8 +104,8 @@ def _examples(name, split, image_size, label_key, data_dir):
 
     if image_size is not None and (np.shape(image_size) != (2,) or min(image_size) < 1):
         raise ValueError(f"image_size is (height, width) in pixels. Received: image_size={image_size!r}")
-    if name in embedded():
-        dataset = tf.data.Dataset.from_tensor_slices(_embedded_arrays(name, split))
+    if name in embedded_names():
+        dataset = tf.data.Dataset.from_tensor_slices(embedded_arrays(name, split))
     else:
         builder = _prepared(name, label_key, data_dir)
         key = _label_key(builder, label_key)
@@ -210,7 +132,7 @@ def _prepared(name, label_key, data_dir):
         builder = tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError:
         raise ValueError(
-            f"Embedded: {', '.join(embedded())}; all others are listed at tensorflow.org/datasets/catalog. "
+            f"Embedded: {', '.join(embedded_names())}; all others are listed at tensorflow.org/datasets/catalog. "
             f"Received: name={name!r}"
         ) from None
     _label_key(builder, label_key)  # refuse before gigabytes are downloaded
@@ -248,5 +170,5 @@ def _require_network(builder):
         raise ConnectionError(
             f"{builder.name} must be downloaded, and its server cannot be reached. With a network run "
             f"`tfds build {builder.name}`, and copy the folder it makes, {builder.name}, into {folder.parent}. "
-            f"Without a network there are: {', '.join(embedded())}."
+            f"Without a network there are: {', '.join(embedded_names())}."
         ) from error

@@ -2,14 +2,9 @@
 
 import ast
 import base64
-import contextlib
 import copy
 import hashlib
-import importlib.metadata
 import io
-import json
-import os
-import platform
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,11 +13,8 @@ import nbformat
 import yaml
 from PIL import Image
 
-from helpers.claims import read_ledger
-
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = ROOT / "lessons"
-VERSIONED = "keras tensorflow tensorflow-cpu jax torch numpy scipy scikit-learn matplotlib tensorflow-datasets".split()
 
 
 class Lesson(NamedTuple):
@@ -67,6 +59,9 @@ def find_lessons(numbers=(), folder=LESSONS):
 def read_lesson(path):
     """Read a page's title and parameters.
 
+    Args:
+        path: a page in jupytext's percent format.
+
     Raises:
         ValueError: the page has not one cell tagged ``parameters``, or a value in it is not plain.
     """
@@ -85,7 +80,11 @@ def read_lesson(path):
 
 
 def read_page(path):
-    """Return a page as a notebook without outputs, whose cell ids depend on the cells alone."""
+    """Return a page as a notebook without outputs, whose cell ids depend on the cells alone.
+
+    Args:
+        path: a page in jupytext's percent format.
+    """
     notebook = jupytext.read(path)
     seen = {}
     for cell in notebook.cells:
@@ -98,6 +97,10 @@ def read_page(path):
 
 def profile_parameters(lesson, profile):
     """Return what a profile changes: nothing for ``quick``, ``full/NN_name.yaml`` beside the page for ``full``.
+
+    Args:
+        lesson: the page.
+        profile: ``"quick"`` or ``"full"``.
 
     Raises:
         ValueError: the lesson has no such profile.
@@ -115,6 +118,10 @@ def profile_parameters(lesson, profile):
 
 def check_parameters(lesson, values):
     """Refuse a parameter that the page does not have, or a value of another type than its default.
+
+    Args:
+        lesson: the page.
+        values: ``{name: value}``.
 
     Raises:
         ValueError: names the parameter, what the page has, and what was received.
@@ -137,35 +144,12 @@ def _same_type(value, default):
     return default is None or type(value) is type(default)
 
 
-def fingerprint(lesson, parameters):
-    """Return a hash of all that a lesson's result depends on: page, helpers, data, parameters, versions.
-
-    Of the ledger it takes the statements, which the page prints, and not the verdicts, which it does not.
-    """
-    statements = [[key, row["claim"], row["deck_figure"]] for key, row in read_ledger().items()]
-    digest = hashlib.sha256(lesson.path.read_bytes())
-    for pattern in ("helpers/**/*.py", "helpers/*.mplstyle", "data/**/*", "results/**/*"):
-        for path in sorted(path for path in ROOT.glob(pattern) if path.is_file()):
-            digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
-    digest.update(json.dumps([parameters, statements, versions()], sort_keys=True).encode())
-    return digest.hexdigest()
-
-
-def versions():
-    """Return ``{name: version}`` of what decides a lesson's figures: Python, machine, backend, GPUs, packages."""
-    found = {"python": platform.python_version(), "machine": platform.machine()}
-    settings = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "keras.json")
-    chosen = json.loads(settings.read_text()).get("backend") if settings.exists() else None
-    found["backend"] = os.environ.get("KERAS_BACKEND") or chosen or "tensorflow"
-    found["gpus"] = f"{len(list(Path('/dev').glob('nvidia[0-9]*')))} {os.environ.get('CUDA_VISIBLE_DEVICES', '')}"
-    for package in VERSIONED:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found
-
-
 def twin(executed):
-    """Return an executed notebook as git keeps it: cells, tags and outputs; no times, small pictures."""
+    """Return an executed notebook as git keeps it: cells, tags and outputs; no times, small pictures.
+
+    Args:
+        executed: a notebook as papermill leaves it; it is not changed.
+    """
     notebook = copy.deepcopy(executed)
     for cell in notebook.cells:
         tags = cell.metadata.get("tags")
@@ -192,7 +176,12 @@ def _with_palette(picture):
 
 
 def is_twin(lesson, path):
-    """Tell whether the notebook at ``path`` has the cells of the lesson, in its order, all executed."""
+    """Tell whether the notebook at ``path`` has the cells of the lesson, in its order, all executed.
+
+    Args:
+        lesson: the page.
+        path: of a notebook, which need not exist.
+    """
     if not path.exists():
         return False
     notebook = nbformat.read(path, as_version=4)

@@ -2,10 +2,10 @@
 
 import contextlib
 import hashlib
+import importlib.metadata
 import json
 import os
-import re
-import tempfile
+import platform
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -13,95 +13,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import nbformat
-import papermill
 import psutil
-from papermill.clientwrap import PapermillNotebookClient
-from papermill.engines import NBClientEngine, papermill_engines
 from tqdm import tqdm
 
-from helpers.claims import mismatches, read_ledger, recorded_claims
-from helpers.lessons import (
-    ROOT,
-    check_parameters,
-    fingerprint,
-    is_twin,
-    profile_parameters,
-    read_page,
-    twin,
-    versions,
-)
+from helpers.claims import mismatches, read_ledger
+from helpers.kernel import execute, kill_kernels
+from helpers.lessons import ROOT, check_parameters, is_twin, profile_parameters, read_page, twin
 
 EXECUTED = ROOT / "build" / "executed"
-
-
-class LessonEngine(NBClientEngine):
-    """Papermill's own engine; it also notes the kernel's peak memory and reports each executed cell."""
-
-    @classmethod
-    def execute_managed_notebook(cls, nb_man, kernel_name, start_timeout=60, folder=None, on_cell=None, **_):
-        client = PapermillNotebookClient(
-            nb_man,
-            kernel_name=kernel_name,
-            startup_timeout=start_timeout,
-            record_timing=False,
-            extra_arguments=["--log-level=ERROR"],  # ipykernel warns of its own transport at each start
-            resources={"metadata": {"path": str(folder)}},  # papermill's own cwd would move every thread
-        )
-
-        def after_cell(**_):
-            nb_man.nb.metadata.papermill["peak_memory"] = peak_memory(client.km.provisioner.pid)
-            if on_cell:
-                on_cell()
-
-        client.on_cell_executed = after_cell
-        client.execute()
-
-
-papermill_engines.register("lesson", LessonEngine)
-
-
-def peak_memory(pid):
-    """Return the most memory a process has held so far, in bytes; on macOS what it holds now."""
-    status = Path(f"/proc/{pid}/status")
-    if status.exists():
-        return next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-    memory = psutil.Process(pid).memory_info()
-    return getattr(memory, "peak_wset", memory.rss)  # peak_wset: Windows
-
-
-def execute(lesson, parameters, on_cell=None):
-    """Execute a page through papermill in a kernel of its own.
-
-    Args:
-        lesson: the page.
-        parameters: ``{name: value}``, checked.
-        on_cell: called after each executed cell.
-
-    Returns:
-        ``(notebook, record)``: the notebook as far as it was executed, and ``status`` ("ok" or
-        "failed"), ``error`` (None or a sentence), ``seconds``, ``peak_memory`` in bytes, ``claims``.
-    """
-    error, start = None, time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="lesson-") as scratch:
-        page, executed = Path(scratch, f"{lesson.name}.ipynb"), Path(scratch, "executed.ipynb")
-        nbformat.write(read_page(lesson.path), page)
-        try:
-            papermill.execute_notebook(
-                page, executed, parameters, engine_name="lesson", progress_bar=False, folder=ROOT, on_cell=on_cell
-            )
-        except papermill.PapermillExecutionError as failure:
-            error = f"cell [{failure.exec_count}]{_failing_line(failure.traceback)}: {failure.ename}: {failure.evalue}"
-        except Exception as failure:  # a kernel that died or did not start
-            error = f"its kernel: {type(failure).__name__}: {failure}"
-        notebook = nbformat.read(executed if executed.exists() else page, as_version=4)
-    notebook.metadata.setdefault("papermill", {}).update(input_path=f"lessons/{lesson.path.name}", output_path=None)
-    return notebook, {
-        "status": "failed" if error else "ok",
-        "error": error,
-        "seconds": round(time.perf_counter() - start, 1),
-        "peak_memory": notebook.metadata.papermill.get("peak_memory"),
-        "claims": recorded_claims(notebook),
-    }
+VERSIONED = "keras tensorflow tensorflow-cpu jax torch numpy scipy scikit-learn matplotlib tensorflow-datasets".split()
 
 
 def run(lessons, parameters=None, profile="quick", workers=1, out=EXECUTED, force=False, ledger=None):
@@ -168,7 +88,7 @@ def run(lessons, parameters=None, profile="quick", workers=1, out=EXECUTED, forc
             stopping.set()
             pool.shutdown(wait=False, cancel_futures=True)
             while not all(future.done() for future in futures):
-                _kill_kernels()
+                kill_kernels()
                 time.sleep(0.1)
             raise
     return records
@@ -195,8 +115,44 @@ def sync(lessons, folder=ROOT / "notebooks", out=EXECUTED, force=False):
     return records
 
 
+def fingerprint(lesson, parameters):
+    """Return a hash of all that a lesson's result depends on: page, helpers, data, parameters, versions.
+
+    Of the ledger it takes the statements, which the page prints, and not the verdicts, which it does not.
+
+    Args:
+        lesson: the page.
+        parameters: ``{name: value}`` that differ from the page's own.
+    """
+    statements = [[key, row["claim"], row["deck_figure"]] for key, row in read_ledger().items()]
+    digest = hashlib.sha256(lesson.path.read_bytes())
+    for pattern in ("helpers/**/*.py", "helpers/*.mplstyle", "data/**/*", "results/**/*"):
+        for path in sorted(path for path in ROOT.glob(pattern) if path.is_file()):
+            digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
+    digest.update(json.dumps([parameters, statements, versions()], sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def versions():
+    """Return ``{name: version}`` of what decides a lesson's figures: Python, machine, backend, GPUs, packages."""
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    settings = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "keras.json")
+    chosen = json.loads(settings.read_text()).get("backend") if settings.exists() else None
+    found["backend"] = os.environ.get("KERAS_BACKEND") or chosen or "tensorflow"
+    found["gpus"] = f"{len(list(Path('/dev').glob('nvidia[0-9]*')))} {os.environ.get('CUDA_VISIBLE_DEVICES', '')}"
+    for package in VERSIONED:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
 def summary_line(lesson, record):
-    """Return a lesson's line of the run's table."""
+    """Return a lesson's line of the run's table.
+
+    Args:
+        lesson: the page.
+        record: what ``execute`` found.
+    """
     verdicts = [claim["verdict"] for claim in record["claims"]]
     counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(verdicts)) or "none"
     memory = f"{record['peak_memory'] / 1e6:.0f} MB" if record["peak_memory"] else "?"
@@ -217,7 +173,12 @@ def read_report(path):
 
 
 def write_whole(path, text):
-    """Write a text file such that whoever looks, also after a kill, finds the old file or the new one."""
+    """Write a text file such that whoever looks, also after a kill, finds the old file or the new one.
+
+    Args:
+        path: of the file; its folder is made if need be.
+        text: what it shall hold.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     unfinished.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
@@ -237,18 +198,3 @@ def _sweep(out):
     for path in [*Path(out).glob(".*.ipynb.*"), *report_of(out).parent.glob(".report.json.*")]:
         if not psutil.pid_exists(int(path.suffix[1:])):
             path.unlink()
-
-
-def _failing_line(traceback):
-    """Return the line of the cell that the first arrow of IPython's traceback points to."""
-    text = re.sub(r"\x1b\[[\d;]*m", "", "\n".join(traceback))
-    arrow = re.search(r"^-+> *\d+ (.+)$", text, re.MULTILINE)
-    return f" `{arrow[1].strip()}`" if arrow else ""
-
-
-def _kill_kernels():
-    for kernel in psutil.Process().children():
-        with contextlib.suppress(psutil.Error):
-            if "ipykernel" in " ".join(kernel.cmdline()):
-                for process in (*kernel.children(recursive=True), kernel):
-                    process.kill()

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import requests
 
-from helpers import datasets
-from helpers.datasets import class_names, embedded, load_arrays, load_dataset, parse_split
+from helpers import datasets, embedded
+from helpers.datasets import class_names, load_arrays, load_dataset
+from helpers.embedded import parse_split
 
 
 def test_fashion_mnist_is_whole():
@@ -74,9 +75,9 @@ def damaged(tmp_path, monkeypatch):
     """A copy of the embedded data whose test labels a test may damage."""
     folder = tmp_path / "fashion_mnist"
     folder.mkdir()
-    for path in (datasets.DATA / "fashion_mnist").glob("[Rt][E1]*"):  # the card and the test files
+    for path in (embedded.DATA / "fashion_mnist").glob("[Rt][E1]*"):  # the card and the test files
         (folder / path.name).write_bytes(path.read_bytes())
-    monkeypatch.setattr(datasets, "DATA", tmp_path)
+    monkeypatch.setattr(embedded, "DATA", tmp_path)
     assert len(load_arrays("fashion_mnist", "test")[1]) == 10000
     return folder / "t10k-labels-idx1-ubyte.gz"
 
@@ -129,7 +130,7 @@ def test_images_are_resized():
 
 def test_fine_stripes_become_grey_when_made_small(monkeypatch):
     stripes = np.tile(np.array([255, 0], "uint8"), (1, 28, 14)).reshape(1, 28, 28, 1)
-    monkeypatch.setattr(datasets, "_embedded_arrays", lambda *_: (stripes, np.zeros(1, "int64")))
+    monkeypatch.setattr(datasets, "embedded_arrays", lambda *_: (stripes, np.zeros(1, "int64")))
     small, _ = load_arrays("fashion_mnist", "test", image_size=(7, 7))
     assert 100 < small.min() and small.max() < 155
 
@@ -150,7 +151,7 @@ def test_bad_sizes_are_refused(arguments, message):
 def test_unknown_name_lists_what_is_embedded():
     with pytest.raises(ValueError, match="fashion_mnist.*Received: name='fashion_mnits'"):
         load_arrays("fashion_mnits")
-    assert embedded() == ["fashion_mnist"]
+    assert embedded.embedded_names() == ["fashion_mnist"]
 
 
 @pytest.fixture

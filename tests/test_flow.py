@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 HELPERS = Path(__file__).resolve().parent.parent / "helpers"
-FLOW = ["quiet", "datasets", "training", "evaluation", "plots", "claims", "lessons", "runner", "__main__"]
+FLOW = "quiet embedded datasets training evaluation plots claims lessons kernel runner __main__".split()
 
 
 def imported(path):

@@ -11,7 +11,7 @@ import nbformat
 import psutil
 import pytest
 
-from helpers import lessons
+from helpers import runner
 from helpers.__main__ import main
 from helpers.claims import mismatches
 from helpers.lessons import find_lessons
@@ -103,7 +103,7 @@ def test_unchanged_lessons_are_skipped(course, monkeypatch):
     assert ran_again()
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     assert ran_again()
-    monkeypatch.setattr(lessons, "VERSIONED", ["numpy"])
+    monkeypatch.setattr(runner, "VERSIONED", ["numpy"])
     assert ran_again()
     (course.out / "90_one.ipynb").unlink()
     assert course.go()["90_one"]["status"] == "ok"

@@ -1,0 +1,96 @@
+"""The data sets that come with the course: their cards, splits and files, verified whenever they are read."""
+
+import hashlib
+import re
+import zlib
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+DATA = Path(__file__).resolve().parent.parent / "data"
+SPLIT = re.compile(r"(?P<name>\w+)(\[(?P<start>-?\d+%?)?:(?P<stop>-?\d+%?)?\])?")
+
+
+def embedded_names():
+    """Return the names of the data sets that come with the course."""
+    return sorted(card.parent.name for card in DATA.glob("*/README.md"))
+
+
+def read_card(name):
+    """Return the front matter of an embedded data set's card, ``data/NAME/README.md``, as a dictionary."""
+    _, front_matter, _ = (DATA / name / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+    return yaml.safe_load(front_matter)
+
+
+def embedded_arrays(name, split):
+    """Load a split of an embedded data set, its files verified.
+
+    Args:
+        name: one of ``embedded_names()``.
+        split: as for ``parse_split``.
+
+    Returns:
+        ``(images, labels)``: uint8 of shape ``(n, height, width, channels)``, int64 of shape ``(n,)``.
+
+    Raises:
+        ValueError: a bad split, or a file that is missing or not what its card describes.
+    """
+    splits = read_card(name)["splits"]
+    images, labels = [], []
+    for split_name, start, stop in parse_split(split, {key: files["examples"] for key, files in splits.items()}):
+        files = splits[split_name]
+        images.append(_read_idx(DATA / name / files["images"]["file"], files["images"]["sha256"])[start:stop])
+        labels.append(_read_idx(DATA / name / files["labels"]["file"], files["labels"]["sha256"])[start:stop])
+    return np.concatenate(images)[..., np.newaxis], np.concatenate(labels).astype("int64")
+
+
+def _read_idx(path, sha256):
+    """Return the uint8 array of a gzipped IDX file, after its decompressed bytes were verified."""
+    try:
+        content = zlib.decompress(path.read_bytes(), wbits=31)  # 31: a gzip file
+    except (OSError, zlib.error) as error:
+        raise ValueError(f"Cannot read {path.name} ({error}): fetch data/{path.parent.name} again.") from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ValueError(f"{path.name} is not the file that its card describes: fetch data/{path.parent.name} again.")
+    rank = content[3]
+    shape = np.frombuffer(content, ">u4", count=rank, offset=4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
+
+
+def parse_split(split, sizes):
+    """Turn a split as TensorFlow Datasets writes it into ranges of examples, without importing it.
+
+    Args:
+        split: such as ``"train"``, ``"train[:4000]"``, ``"train[-10%:]"``, ``"train[:1%]+test"``; the
+            units within one slice are examples or per cent, not both.
+        sizes: ``{split name: number of examples}``.
+
+    Returns:
+        List of ``(split name, start, stop)`` with ``0 <= start < stop <= size``.
+
+    Raises:
+        ValueError: the split cannot be read, is unknown, or asks for more than there is.
+    """
+    ranges = []
+    for part in split.split("+"):
+        match = SPLIT.fullmatch(part.strip())
+        ends = [end for end in match.group("start", "stop") if end] if match else []
+        if match is None or len({end.endswith("%") for end in ends}) > 1:
+            raise ValueError(f'A split reads like "train", "train[:4000]" or "train[80%:]". Received: split={split!r}')
+        if match["name"] not in sizes:
+            raise ValueError(f"Known splits: {', '.join(sizes)}. Received: split={split!r}")
+        size = sizes[match["name"]]
+        start, stop = (_boundary(match[end], size, default) for end, default in (("start", 0), ("stop", size)))
+        if not 0 <= start < stop <= size:
+            raise ValueError(f"{match['name']} has {size} examples, to be sliced forwards. Received: split={split!r}")
+        ranges.append((match["name"], start, stop))
+    return ranges
+
+
+def _boundary(text, size, default):
+    """Return one end of a slice, ``"4000"``, ``"-10%"`` or None, as an index into ``size`` examples."""
+    if text is None:
+        return default
+    index = round(int(text[:-1]) * size / 100) if text.endswith("%") else int(text)
+    return size + index if index < 0 else index

@@ -91,7 +91,7 @@ def read_page(path):
         digest = hashlib.sha256(cell.source.encode()).hexdigest()[:8]
         seen[digest] = seen.get(digest, 0) + 1
         cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
-    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
     return notebook
 
 
@@ -139,6 +139,9 @@ def check_parameters(lesson, values):
 def _same_type(value, default):
     if isinstance(default, (list, tuple)):
         return isinstance(value, (list, tuple)) and all(_same_type(each, default[0]) for each in value if default)
+    if isinstance(default, dict):
+        same_keys = isinstance(value, dict) and value.keys() == default.keys()
+        return same_keys and all(_same_type(value[key], default[key]) for key in default)
     if isinstance(default, float):
         return type(value) in (int, float)
     return default is None or type(value) is type(default)
@@ -159,7 +162,7 @@ def twin(executed):
                 output.data["image/png"] = _with_palette(output.data["image/png"])
     notebook.metadata = nbformat.from_dict(
         {
-            "jupytext": {"cell_metadata_filter": "tags,-all"},
+            "jupytext": executed.metadata.jupytext,
             "kernelspec": executed.metadata.kernelspec,
             "language_info": {"name": "python"},
         }

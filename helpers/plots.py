@@ -15,18 +15,18 @@ def use_course_style():
     plt.style.use(Path(__file__).with_name("course.mplstyle"))
 
 
-def plot_images(images, titles=None, columns=8, heading=None, ax=None):
+def plot_images(images, titles=None, columns=8, heading=None, value_range=None, ax=None):
     """Draw images as a grid of tiles, with a title above each.
 
     Feature maps need what ``keras.visualization.plot_image_gallery`` has not: a grey scale for each tile.
 
     Args:
         images: array of shape ``(n, height, width)`` or ``(n, height, width, channels)`` with 1 or 3
-            channels; grey tiles go from their own darkest to their own brightest value, colour is
-            uint8 from 0 to 255 or float from 0 to 1.
+            channels; colour is uint8 from 0 to 255 or float from 0 to 1.
         titles: n short texts, or None.
         columns: tiles per row.
         heading: the sentence that the grid shows.
+        value_range: ``(black, white)`` of grey images; None gives each its own darkest and brightest.
         ax: matplotlib axes; a new figure if None.
 
     Returns:
@@ -55,10 +55,46 @@ def plot_images(images, titles=None, columns=8, heading=None, ax=None):
         ax = plt.subplots(figsize=(tile * columns, tile * rows * (1 + gap) / 1.06 + 0.35))[1]
     for index, image in enumerate(images):
         left, top = index % columns * 1.06, -(index // columns) * (1 + gap)
-        ax.imshow(image, extent=(left, left + 1, top - 1, top), interpolation="nearest")
+        black, white = value_range or (None, None)
+        ax.imshow(image, extent=(left, left + 1, top - 1, top), interpolation="nearest", vmin=black, vmax=white)
         if titles is not None:
-            ax.text(left + 0.5, top + 0.03, titles[index], ha="center", va="bottom", fontsize=7.5, linespacing=0.95)
+            size = max(7, min(9, tile * 6.5))
+            ax.text(left + 0.5, top + 0.03, titles[index], ha="center", va="bottom", fontsize=size, linespacing=0.95)
     ax.set(xlim=(0, columns * 1.06 - 0.06), ylim=(-(rows - 1) * (1 + gap) - 1, gap), aspect="equal", title=heading)
+    ax.axis("off")
+    return ax
+
+
+def plot_layers(shapes, title, ax=None):
+    """Draw a network as the outputs of its layers: a stack of sheets for maps, a bar for a flat layer.
+
+    Args:
+        shapes: ``{layer: (height, width, channels) or (units,)}``; a stack has eight sheets at most.
+        title: the sentence that the drawing shows.
+        ax: matplotlib axes; a new figure if None.
+
+    Returns:
+        The axes drawn into.
+
+    Example::
+
+        plot_layers({"image": (28, 28, 1), "C1": (28, 28, 6), "logits": (10,)}, "A small network")
+    """
+    ax = ax or plt.subplots(figsize=(7.5, 2.4))[1]
+    largest, most = (max(shape[0] for shape in shapes.values() if len(shape) == rank) for rank in (3, 1))
+    left = 0.0
+    for name, shape in shapes.items():
+        sheets = min(shape[-1], 8) if len(shape) == 3 else 1
+        height = shape[0] / largest if len(shape) == 3 else (shape[0] / most) ** 0.5
+        width = height if len(shape) == 3 else 0.08
+        for sheet in range(sheets):
+            corner = left + 0.05 * sheet, -height / 2 - 0.05 * (sheet - (sheets - 1) / 2)
+            ax.add_patch(plt.Rectangle(corner, width, height, facecolor="#cfe3f1", edgecolor="C0", lw=0.8))
+        width += 0.05 * (sheets - 1)
+        size = " × ".join(map(str, shape))
+        ax.text(left + width / 2, -0.85, f"{name}\n{size}", ha="center", va="top", fontsize=8)
+        left += max(width, 0.45) + 0.25
+    ax.set(xlim=(-0.2, left), ylim=(-1.1, 0.7), aspect="equal", title=title)
     ax.axis("off")
     return ax
 
@@ -105,8 +141,8 @@ def plot_by_seed(scores, xlabel, title, ax=None):
         The axes drawn into.
     """
     ax = ax or plt.subplots(figsize=(6.0, 0.6 + 0.55 * len(scores)))[1]
-    for row, (values, marker) in enumerate(zip(scores.values(), itertools.cycle(MARKERS))):
-        ax.plot(values, [row] * len(values), marker, alpha=0.75)
+    for row, values in enumerate(scores.values()):
+        ax.plot(values, [row] * len(values), "o", color="C0", alpha=0.6)
         ax.vlines(np.mean(values), row - 0.3, row + 0.3, color="black", lw=1.5)
     ax.set(title=title, xlabel=xlabel, yticks=range(len(scores)), yticklabels=scores, ylim=(len(scores) - 0.5, -0.5))
     ax.grid(axis="x")

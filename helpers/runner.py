@@ -57,12 +57,13 @@ def run(lessons, parameters=None, profile="quick", workers=1, out=EXECUTED, forc
     def run_one(lesson):
         parameters, output = plan[lesson.name], Path(out, f"{lesson.name}.ipynb")
         inputs, last = fingerprint(lesson, parameters), read_report(report_path).get(lesson.name)
-        good = last and last["status"] == "ok" and (last["inputs"], last["output"]) == (inputs, _hash(output))
+        good = last and last["status"] == "ok" and (last.get("inputs"), last.get("output")) == (inputs, _hash(output))
         if good and not force:
             bar.update(_code_cells(lesson))
             return {**last, "status": "unchanged"}
         if stopping.is_set():
             return None
+        bar.set_description_str(lesson.name)
         notebook, record = execute(lesson, parameters, bar.update)
         if stopping.is_set():
             return None
@@ -74,7 +75,9 @@ def run(lessons, parameters=None, profile="quick", workers=1, out=EXECUTED, forc
         return record
 
     records = {}
-    bar = tqdm(total=sum(_code_cells(lesson) for lesson in lessons), unit=" cells", disable=None, leave=False)
+    total = sum(_code_cells(lesson) for lesson in lessons)
+    layout = "{desc} {bar} {n_fmt} of {total_fmt} cells, {elapsed}"
+    bar = tqdm(total=total, bar_format=layout, disable=None, leave=False)  # disable=None: only on a terminal
     tqdm.write(f"{'lesson':24} {'status':10} {'time':>7} {'peak memory':>12}   claims")
     with ThreadPoolExecutor(workers) as pool, bar:
         futures = {pool.submit(run_one, lesson): lesson for lesson in lessons}

@@ -93,7 +93,7 @@ def test_lessons_are_found_by_number_or_name(tmp_path):
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("epoch", 1, "has the parameters epochs, rate, names, seeds, quiet. Received: 'epoch'"),
+        ("epoch", 1, "has the parameters epochs, rate, names, seeds, quiet, rates. Received: 'epoch'"),
         ("epochs", "3", "epochs of lesson 90_page is int, like 3. Received: epochs='3'"),
         ("epochs", 3.5, "is int"),
         ("epochs", True, "is int"),
@@ -102,13 +102,20 @@ def test_lessons_are_found_by_number_or_name(tmp_path):
         ("names", ["a", 1], "is list"),
         ("seeds", 1, "is list"),
         ("quiet", 1, "is bool"),
+        ("rates", {"b": [0.1]}, "is dict"),
+        ("rates", {"a": [0.1], "b": [0.1]}, "is dict"),
+        ("rates", {"a": 0.1}, "is dict"),
     ],
 )
 def test_parameters_are_checked_by_name_and_type(tmp_path, name, value, message):
-    lesson = read_lesson(page(tmp_path, 'epochs = 3\nrate = 0.1\nnames = ["a"]\nseeds = [0, 1]\nquiet = True'))
+    lesson = read_lesson(
+        page(tmp_path, 'epochs = 3\nrate = 0.1\nnames = ["a"]\nseeds = [0, 1]\nquiet = True\nrates = {"a": [0.1]}')
+    )
     with pytest.raises(ValueError, match=re.escape(message)):
         check_parameters(lesson, {name: value})
-    check_parameters(lesson, {"epochs": 1, "rate": 1, "names": [], "seeds": [4, 5, 6], "quiet": False})
+    check_parameters(
+        lesson, {"epochs": 1, "rate": 1, "names": [], "seeds": [4, 5, 6], "quiet": False, "rates": {"a": [1, 0.2]}}
+    )
 
 
 def test_a_folder_without_pages_is_named(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
-from helpers.plots import plot_by_seed, plot_curves, plot_images, use_course_style  # noqa: E402
+from helpers.plots import plot_by_seed, plot_curves, plot_images, plot_layers, use_course_style  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +20,7 @@ def test_plots_draw_into_the_axes_they_are_given():
         (plot_images, (np.zeros((3, 4, 4)),)),
         (plot_curves, ({"a": [1, 2]}, "epoch", "loss (nats)", "title")),
         (plot_by_seed, ({"a": [1, 2]}, "accuracy", "title")),
+        (plot_layers, ({"image": (4, 4, 1), "logits": (10,)}, "title")),
     ):
         ax = plt.subplots()[1]
         assert plot(*arguments, ax=ax) is ax
@@ -37,6 +38,18 @@ def test_every_image_is_drawn_once_and_in_reading_order(shape):
 def test_each_grey_image_has_its_own_scale():
     ax = plot_images(np.array([[[0, 1]], [[0, 200]]]))
     assert [image.get_clim() for image in ax.images] == [(0, 1), (0, 200)]
+
+
+def test_images_can_share_a_scale():
+    ax = plot_images(np.array([[[0, 1]], [[0, 200]]]), value_range=(-5, 5))
+    assert [image.get_clim() for image in ax.images] == [(-5, 5)] * 2
+
+
+def test_layers_are_drawn_to_scale():
+    ax = plot_layers({"image": (28, 28, 1), "C1": (28, 28, 6), "S2": (14, 14, 99), "C5": (120,), "out": (30,)}, "t")
+    heights = [patch.get_height() for patch in ax.patches]
+    assert heights == [1] + [1] * 6 + [0.5] * 8 + [1, 0.5], "sides of maps, square roots of units, eight sheets at most"
+    assert [text.get_text().split("\n")[1] for text in ax.texts][:2] == ["28 × 28 × 1", "28 × 28 × 6"]
 
 
 def test_seeds_become_a_band_around_their_mean():

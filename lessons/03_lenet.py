@@ -224,10 +224,10 @@ to_mean = float(np.abs(pooled - squares.mean(axis=(1, 3))).max())
 to_maximum = float(np.abs(pooled - squares.max(axis=(1, 3))).max())
 kinds = [type(layer).__name__ for layer in model.layers if layer.name[0] in "CSF"]
 print(" - ".join(kinds))
-print(f"S2 is within {to_mean:.0e} of the means everywhere, and up to {to_maximum:.2f} away from the maxima.")
+print(f"S2 is within {to_mean:.1g} of the means everywhere, and up to {to_maximum:.2f} away from the maxima.")
 
 # %%
-claim("speed-lenet", measured=f"{' - '.join(kinds[:4])}; S2 within {to_mean:.0e} of the means",
+claim("speed-lenet", measured=f"{' - '.join(kinds[:4])}; S2 within {to_mean:.1g} of the means",
       holds=kinds[:4] == ["Conv2D", "AveragePooling2D"] * 2 and to_mean < 1e-5 < to_maximum)
 
 # %% [markdown]
@@ -558,7 +558,8 @@ for network, values in scores.items():
 # %%
 record = read_result("03_lenet")
 size = record["parameters"]
-print(f"The record: {record['date']}, {record['hardware']}, learning rates {record['learning_rates']}.")
+print(f"The record was made on {record['date']} on {record['hardware']} by `{record['command']}`,")
+print(f"which kept the learning rates {', '.join(map(str, record['learning_rates'].values()))}.")
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 2.5), sharey=True, sharex=True)
 plot_by_seed(scores, "test accuracy", f"Here: {train_examples} images, {epochs} epochs", ax=axes[0])
 plot_by_seed(record["test_accuracy"], "test accuracy",

@@ -229,7 +229,7 @@ def test_command_line(capsys, monkeypatch):
         (["run", "03", "-p", "epochs", "many"], "Received: epochs='many'"),
         (["run", "03", "-p", "epochs", "[1"], "Received: epochs='[1'"),
         (["run", "03", "-p", "epochs", "1e1"], "Received: epochs=10.0"),
-        (["run", "03", "-p", "learning_rate", "1e-3", "-p", "seeds", "0"], "Received: seeds=0"),
+        (["run", "03", "-p", "margin", "1e-3", "-p", "seeds", "0"], "Received: seeds=0"),
         (["run", "--folder", "nowhere"], "Received: folder='nowhere'"),
     ):
         assert main(arguments) == 2

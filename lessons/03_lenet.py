@@ -106,6 +106,7 @@ print(f"Dense: every unit has its own weight for every pixel, {units * (28 * 28 
 print(f"Patches of 5 x 5, each unit with weights of its own: {units * (5 * 5 + 1):,} parameters.")
 print(f"One filter for all units of a map, a convolution: {6 * (5 * 5 + 1):,} parameters.")
 
+
 # %% [markdown]
 # The third idea is *subsampling*, today called pooling: S2 halves the maps by averaging squares of
 # 2 × 2, so that the next layer sees twice as far and a little less exactly. Convolve and subsample
@@ -118,7 +119,6 @@ print(f"One filter for all units of a map, a convolution: {6 * (5 * 5 + 1):,} pa
 # `padding="same"` does that for us. An *activation* bends each unit's sum: ReLU is $\max(0, x)$, the
 # habit of today, and tanh is nearest to 1998. The first layer brings pixel values from 0 to 255 down
 # to 0 to 1; it is part of the model, so nobody can forget it.
-
 
 # %%
 def lenet5(activation="relu", padding="same", pooling=layers.AveragePooling2D):
@@ -153,7 +153,6 @@ def lenet5(activation="relu", padding="same", pooling=layers.AveragePooling2D):
 # 5 × 5 takes 4 pixels off each side. A layer has one weight per filter pixel, input map and output
 # map, and one bias per output map. Its multiply-adds are the weights times the places where they are
 # used.
-
 
 # %%
 def layer_costs(model):
@@ -230,6 +229,7 @@ print(f"S2 is within {to_mean:.1g} of the means everywhere, and up to {to_maximu
 claim("speed-lenet", measured=f"{' - '.join(kinds[:4])}; S2 within {to_mean:.1g} of the means",
       holds=kinds[:4] == ["Conv2D", "AveragePooling2D"] * 2 and to_mean < 1e-5 < to_maximum)
 
+
 # %% [markdown]
 # ## Train
 #
@@ -238,7 +238,6 @@ claim("speed-lenet", measured=f"{' - '.join(kinds[:4])}; S2 within {to_mean:.1g}
 # optimiser that scales each step to the weight, starts at a learning rate that falls to zero along a
 # cosine; lesson 18 shows why. `steps_per_execution` lets Keras take 16 steps at a time, which changes
 # nothing but the time: in so small a network, starting a step costs more than computing it.
-
 
 # %%
 def compiled(network, learning_rate, steps):
@@ -256,7 +255,6 @@ def compiled(network, learning_rate, steps):
 # One run tells little: another seed means other first weights and another order of the images, and
 # so another accuracy. We train once per seed and keep every result. `restarts` draws the weights of
 # one network anew from each seed, so that Keras does not have to compile it again.
-
 
 # %%
 def train_over_seeds(build, learning_rate):
@@ -276,7 +274,6 @@ def train_over_seeds(build, learning_rate):
 # the one that did best on the *validation* images is kept; the test images are not asked. (Here it
 # lists one each. With 0.002, 0.005, 0.01 and 0.02 on the list, and these images and epochs, each of
 # the networks below chose the one you see.)
-
 
 # %%
 def train_best(build, learning_rates):
@@ -386,6 +383,7 @@ for ax, name, values in zip(axes, inner, maps):
                 heading=f"{name}: {channels} maps of {side} x {side}", ax=ax)
 plt.show()
 
+
 # %% [markdown]
 # Each map has its own grey scale. In C1 you still see the boot; S2 is the same at half the size; a map
 # of C3 answers to a combination of what several maps of S2 show; and in S4 only a rough position is
@@ -397,7 +395,6 @@ plt.show()
 # We shift 1000 test images by one pixel and measure how much the maps change, as a share of how much
 # they differ between images anyway. To tell averaging from mere halving, we also look at every second
 # row and column of C1 and C3, as a network sees them that halves its maps by a stride.
-
 
 # %%
 def relative_change(before, after):
@@ -493,6 +490,7 @@ claim("practice-lenet", measured=f"{nips_parameters:,} parameters and {nips_conn
       f"paper of 1989; LeNet-5 reads at least {min(digit_accuracies):.1%} of 360 digits",
       holds=(nips_parameters, nips_connections) == (2578, 98442) and min(digit_accuracies) > 0.9)
 
+
 # %% [markdown]
 # ### A network without subsampling layers
 #
@@ -502,7 +500,6 @@ claim("practice-lenet", measured=f"{nips_parameters:,} parameters and {nips_conn
 # only eight of the twelve maps of H1. The paper does not say which; we take two thirds of them in
 # turn, as [Karpathy's reproduction](https://karpathy.github.io/2022/03/14/lecun1989/) does. It is a
 # small network to write down, and a strange one.
-
 
 # %%
 class Bias(layers.Layer):

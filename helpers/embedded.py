@@ -47,12 +47,13 @@ def embedded_arrays(name, split):
 
 def _read_idx(path, sha256):
     """Return the uint8 array of a gzipped IDX file, after its decompressed bytes were verified."""
+    remedy = f"`git checkout -- data/{path.parent.name}` restores it"
     try:
         content = zlib.decompress(path.read_bytes(), wbits=31)  # 31: a gzip file
     except (OSError, zlib.error) as error:
-        raise ValueError(f"Cannot read {path.name} ({error}): fetch data/{path.parent.name} again.") from error
+        raise ValueError(f"Cannot read {path.name}; {remedy}. ({error})") from error
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise ValueError(f"{path.name} is not the file that its card describes: fetch data/{path.parent.name} again.")
+        raise ValueError(f"{path.name} is not the file that its card describes; {remedy}.")
     rank = content[3]
     shape = np.frombuffer(content, ">u4", count=rank, offset=4)
     return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)

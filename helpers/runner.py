@@ -52,11 +52,12 @@ def run(lessons, parameters=None, profile="quick", workers=1, out=EXECUTED, forc
     Path(out).mkdir(parents=True, exist_ok=True)
     _sweep(out)
     ledger = read_ledger() if ledger is None else ledger
+    shared = shared_inputs()  # once: it reads all data
     report_path, lock, stopping = report_of(out), threading.Lock(), threading.Event()
 
     def run_one(lesson):
         parameters, output = plan[lesson.name], Path(out, f"{lesson.name}.ipynb")
-        inputs, last = fingerprint(lesson, parameters), read_report(report_path).get(lesson.name)
+        inputs, last = fingerprint(lesson, parameters, shared), read_report(report_path).get(lesson.name)
         good = last and last["status"] == "ok" and (last.get("inputs"), last.get("output")) == (inputs, _hash(output))
         if good and not force:
             bar.update(_code_cells(lesson))
@@ -118,22 +119,30 @@ def sync(lessons, folder=ROOT / "notebooks", out=EXECUTED, force=False):
     return records
 
 
-def fingerprint(lesson, parameters):
-    """Return a hash of all that a lesson's result depends on: page, helpers, data, parameters, versions.
+def shared_inputs():
+    """Return a hash of what every lesson's result depends on: helpers, data, results, statements, versions.
 
-    Of the ledger it takes the statements, which the page prints, and not the verdicts, which it does not.
+    Of the ledger it takes the statements, which pages print, and not the verdicts, which they do not.
+    """
+    digest = hashlib.sha256()
+    for pattern in ("helpers/**/*.py", "helpers/*.mplstyle", "data/**/*", "results/**/*"):
+        for path in sorted(path for path in ROOT.glob(pattern) if path.is_file()):
+            digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
+    statements = [[key, row["claim"], row["deck_figure"]] for key, row in read_ledger().items()]
+    digest.update(json.dumps([statements, versions()], sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def fingerprint(lesson, parameters, shared):
+    """Return a hash of all that a lesson's result depends on.
 
     Args:
         lesson: the page.
         parameters: ``{name: value}`` that differ from the page's own.
+        shared: what ``shared_inputs`` returns.
     """
-    statements = [[key, row["claim"], row["deck_figure"]] for key, row in read_ledger().items()]
-    digest = hashlib.sha256(lesson.path.read_bytes())
-    for pattern in ("helpers/**/*.py", "helpers/*.mplstyle", "data/**/*", "results/**/*"):
-        for path in sorted(path for path in ROOT.glob(pattern) if path.is_file()):
-            digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
-    digest.update(json.dumps([parameters, statements, versions()], sort_keys=True).encode())
-    return digest.hexdigest()
+    own = json.dumps([parameters, shared], sort_keys=True)
+    return hashlib.sha256(lesson.path.read_bytes() + own.encode()).hexdigest()
 
 
 def versions():

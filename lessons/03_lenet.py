@@ -121,10 +121,10 @@ print(f"One filter for all units of a map, a convolution: {6 * (5 * 5 + 1):,} pa
 #
 # The names C1 to F6 are those of the paper (LeCun et al., 1998, "Gradient-Based Learning Applied to
 # Document Recognition", section II.B). There the images had a border of 2 pixels, 32 × 32 in all:
-# `padding="same"` does that for us. (There, too, C5 is a convolution; on maps of 5 × 5 that is a dense
-# layer.) An *activation* bends each unit's sum: ReLU is $\max(0, x)$, the
-# habit of today, and tanh is nearest to 1998. The first layer brings pixel values from 0 to 255 down
-# to 0 to 1; it is part of the model, so nobody can forget it.
+# `padding="same"` does that for us. (In the paper C5 is a convolution; on maps of 5 × 5 that is a
+# dense layer.) An *activation* bends each unit's sum: ReLU is $\max(0, x)$, the habit of today, and
+# tanh is nearest to 1998. The first layer brings pixel values from 0 to 255 down to 0 to 1; it is
+# part of the model, so nobody can forget it.
 
 # %%
 def lenet5(activation="relu", padding="same", pooling=layers.AveragePooling2D):
@@ -473,7 +473,8 @@ def lenet_nips():
 
 
 # %%
-print(f"The network of NIPS 1989, rebuilt, has {lenet_nips().count_params():,} parameters.")
+nips_parameters = lenet_nips().count_params()
+print(f"The network of NIPS 1989, rebuilt, has {nips_parameters:,} parameters.")
 
 # %% [markdown]
 # The count agrees. (Which maps are paired we chose: the count does not depend on it.) And can it read
@@ -498,7 +499,6 @@ for model in restarts(lambda: compiled(lenet_nips(), digit_learning_rate, steps)
 print(f"Of the 360 digits that it has not seen it reads {', '.join(f'{share:.1%}' for share in read)}, seed by seed.")
 
 # %%
-nips_parameters = lenet_nips().count_params()
 claim("practice-lenet", measured=f"convolved and averaged twice, {nips_parameters:,} parameters as in the paper "
       f"of 1989; reads at least {min(read):.1%} of 360 digits", holds=nips_parameters == 2578 and min(read) > 0.9)
 

@@ -1,12 +1,15 @@
 """The data sets that come with the course: their cards, splits and files, verified whenever they are read."""
 
+import csv
 import hashlib
+import io
 import re
 import zlib
 from pathlib import Path
 
 import numpy as np
 import yaml
+from PIL import Image
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 SPLIT = re.compile(r"(?P<name>\w+)(\[(?P<start>-?\d+%?)?:(?P<stop>-?\d+%?)?\])?")
@@ -36,27 +39,59 @@ def embedded_arrays(name, split):
     Raises:
         ValueError: a bad split, or a file that is missing or not what its card describes.
     """
-    splits = read_card(name)["splits"]
-    images, labels = [], []
-    for split_name, start, stop in parse_split(split, {key: files["examples"] for key, files in splits.items()}):
-        files = splits[split_name]
-        images.append(_read_idx(DATA / name / files["images"]["file"], files["images"]["sha256"])[start:stop])
-        labels.append(_read_idx(DATA / name / files["labels"]["file"], files["labels"]["sha256"])[start:stop])
-    return np.concatenate(images)[..., np.newaxis], np.concatenate(labels).astype("int64")
+    card = read_card(name)
+    sizes = {key: files["examples"] for key, files in card["splits"].items()}
+    read = {"idx": _read_idx_split, "pictures": _read_pictures}[card["format"]]
+    parts = [read(DATA / name, card, *chosen) for chosen in parse_split(split, sizes)]
+    images, labels = (np.concatenate(arrays) for arrays in zip(*parts))
+    return images, labels.astype("int64")
+
+
+def _read_idx_split(folder, card, split_name, start, stop):
+    """Return examples of a data set that is four gzipped IDX files."""
+    files = card["splits"][split_name]
+    images, labels = (_read_idx(folder / files[key]["file"], files[key]["sha256"]) for key in ("images", "labels"))
+    return images[start:stop, ..., np.newaxis], labels[start:stop]
 
 
 def _read_idx(path, sha256):
     """Return the uint8 array of a gzipped IDX file, after its decompressed bytes were verified."""
-    remedy = f"`git checkout -- data/{path.parent.name}` restores it"
     try:
         content = zlib.decompress(path.read_bytes(), wbits=31)  # 31: a gzip file
     except (OSError, zlib.error) as error:
-        raise ValueError(f"Cannot read {path.name}; {remedy}. ({error})") from error
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise ValueError(f"{path.name} is not the file that its card describes; {remedy}.")
+        raise ValueError(f"Cannot read {path.name}; {_remedy(path)}. ({error})") from error
+    _verify(path, content, sha256)
     rank = content[3]
     shape = np.frombuffer(content, ">u4", count=rank, offset=4)
     return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
+
+
+def _read_pictures(folder, card, split_name, start, stop):
+    """Return examples of a data set that is a folder of pictures per class, in the order of its ``splits.csv``."""
+    table = _read_verified(folder / "splits.csv", card["sha256"]).decode().splitlines()
+    rows = [row for row in csv.DictReader(table) if row["split"] == split_name][start:stop]
+    contents = [_read_verified(folder / row["file"], row["sha256"]) for row in rows]
+    images = np.stack([np.asarray(Image.open(io.BytesIO(content))) for content in contents])
+    return images, np.array([card["classes"].index(row["class"]) for row in rows])
+
+
+def _read_verified(path, sha256):
+    """Return the bytes of a file, after they were verified."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"Cannot read {path.name}; {_remedy(path)}. ({error.strerror})") from error
+    _verify(path, content, sha256)
+    return content
+
+
+def _verify(path, content, sha256):
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ValueError(f"{path.name} is not the file that its card describes; {_remedy(path)}.")
+
+
+def _remedy(path):
+    return f"`git checkout -- data/{path.relative_to(DATA).parts[0]}` restores it"
 
 
 def parse_split(split, sizes):

@@ -1,6 +1,10 @@
+import csv
+import shutil
+
 import numpy as np
 import pytest
 import requests
+from scipy.spatial.distance import cdist
 
 from helpers import datasets, embedded
 from helpers.datasets import class_names, load_arrays, load_dataset
@@ -13,6 +17,41 @@ def test_fashion_mnist_is_whole():
         assert (images.shape, images.dtype) == ((size, 28, 28, 1), np.uint8)
         assert (labels.shape, labels.dtype) == ((size,), np.int64)
         assert np.bincount(labels).tolist() == [size // 10] * 10
+
+
+def test_goods_are_whole():
+    names = class_names("goods")
+    counts = {}
+    for split, size in (("train", 1029), ("validation", 294), ("test", 148)):
+        images, labels = load_arrays("goods", split)
+        assert (images.shape, images.dtype) == ((size, 128, 128, 3), np.uint8)
+        assert (labels.shape, labels.dtype) == ((size,), np.int64)
+        counts[split] = np.bincount(labels, minlength=len(names))
+    of_class = sum(counts.values())
+    for split, share in (("train", 0.7), ("validation", 0.2), ("test", 0.1)):
+        assert np.abs(counts[split] - share * of_class).max() <= 1, "each split holds its share of every class"
+    assert len(set(load_arrays("goods", "train[:200]")[1])) == len(names), "a slice holds all classes"
+
+
+def test_goods_are_told_by_folder_and_none_lies_there_unlisted():
+    folder = embedded.DATA / "goods"
+    with open(folder / "splits.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert all(row["file"].split("/")[0] == row["class"] for row in rows)
+    listed, there = sorted(row["file"] for row in rows), sorted(folder.glob("*/*.jpg"))
+    assert listed == [path.relative_to(folder).as_posix() for path in there if path.parent.name != "sheets"]
+    assert len({row["source"] for row in rows}) == len({row["sha256"] for row in rows}) == len(rows)
+
+
+def test_goods_of_one_split_are_not_in_another():
+    def blurred(split):  # 8 x 8 means and their mirror images, in grey levels from 0 to 255
+        images, _ = load_arrays("goods", split)
+        small = images.reshape(len(images), 8, 16, 8, 16, 3).mean(axis=(2, 4))
+        return np.concatenate([small, small[:, :, ::-1]]).reshape(2 * len(images), -1)
+
+    train, held_out = blurred("train"), blurred("validation+test")[:442]
+    nearest = cdist(held_out, train, "cityblock") / train.shape[1]
+    assert nearest.min() > 2, "a copy lies within 1 grey level, as JPEG files do"
 
 
 def test_labels_belong_to_images():
@@ -105,6 +144,24 @@ def test_missing_file_is_named(damaged):
         load_arrays("fashion_mnist", "test")
 
 
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [
+        ("splits.csv", lambda path: path.write_text(path.read_text().replace("validation", "train"))),
+        ("building/townhall.jpg", lambda path: path.write_bytes(path.read_bytes()[:-9])),
+        ("building/townhall.jpg", lambda path: path.unlink()),
+    ],
+    ids=["table altered", "picture cut off", "picture missing"],
+)
+def test_altered_goods_are_refused(tmp_path, monkeypatch, file, damage):
+    shutil.copytree(embedded.DATA / "goods", tmp_path / "goods")
+    monkeypatch.setattr(embedded, "DATA", tmp_path)
+    assert len(load_arrays("goods", "train[:1]")[1]) == 1
+    damage(tmp_path / "goods" / file)
+    with pytest.raises(ValueError, match=f"{file.split('/')[-1]}.*git checkout -- data/goods"):
+        load_arrays("goods", "train[:1]")
+
+
 def test_dataset_has_batches_in_order_or_shuffled_from_a_seed():
     images, labels = load_arrays("fashion_mnist", "test[:100]")
     in_order = load_dataset("fashion_mnist", "test[:100]", batch_size=32, shuffle=False)
@@ -151,7 +208,7 @@ def test_bad_sizes_are_refused(arguments, message):
 def test_unknown_name_lists_what_is_embedded():
     with pytest.raises(ValueError, match="fashion_mnist.*Received: name='fashion_mnits'"):
         load_arrays("fashion_mnits")
-    assert embedded.embedded_names() == ["fashion_mnist"]
+    assert embedded.embedded_names() == ["fashion_mnist", "goods"]
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import keras
 
 
-def restarts(build, seeds):
+def restarts(build, seeds, variants=None):
     """Yield, once per seed, a network at the start of its training, drawn anew from that seed.
 
     It is one model that is yielded again and again: its weights, random states and optimiser become
@@ -11,9 +11,11 @@ def restarts(build, seeds):
     compiling the step for every seed costs more than an epoch.
 
     Args:
-        build: function without arguments that returns a new, built and compiled Keras model, the same
-            network at every call.
+        build: function that returns a new, built and compiled Keras model, the same network at every
+            call. Without variants it has no argument, with them it gets one.
         seeds: integer seeds of the weights and of all that is drawn while training.
+        variants: values for ``build``, such as standard deviations of the first weights: one after the
+            other, each with every seed. What varies must lie in the state, not in the training step.
 
     Yields:
         The model. Use it before the next one is asked for: its weights will be drawn again then.
@@ -27,9 +29,10 @@ def restarts(build, seeds):
             model.fit(images, labels, verbose=0)
     """
     model = None
-    for seed in seeds:
+    starts = [(seed, ()) for seed in seeds] if variants is None else [(seed, (v,)) for v in variants for seed in seeds]
+    for seed, argument in starts:
         keras.utils.set_random_seed(int(seed))
-        fresh = build()
+        fresh = build(*argument)
         if not (isinstance(fresh, keras.Model) and fresh.built and fresh.compiled):
             raise ValueError(f"build() must return a built and compiled Keras model. Received: {fresh!r}")
         fresh.optimizer.build(fresh.trainable_variables)

@@ -252,7 +252,7 @@ def compiled(network, learning_rate, steps):
         optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(learning_rate, steps)),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
-        steps_per_execution=16,
+        steps_per_execution=1 if keras.backend.backend() == "torch" else 16,  # PyTorch takes one at a time
     )
     return network
 

@@ -1,15 +1,18 @@
-"""The course at the command line: ``python -m helpers list | run | sync | claims``."""
+"""The course at the command line: ``python -m helpers list | run | sync | claims | backends | address``."""
 
 import argparse
 import ast
 import signal
 import sys
+import textwrap
 import time
 from pathlib import Path
 
+from helpers.address import read_address, write_address
+from helpers.backends import BACKENDS, backend_table, check_backend, put_table
 from helpers.claims import read_ledger
-from helpers.lessons import LESSONS, find_lessons
-from helpers.runner import EXECUTED, read_report, report_of, run, sync
+from helpers.lessons import LESSONS, ROOT, find_lessons, write_whole
+from helpers.runner import EXECUTED, executed_folder, read_report, report_of, run, sync
 
 
 def main(arguments=None):
@@ -27,20 +30,36 @@ def main(arguments=None):
     runs = commands.add_parser("run", help="run lessons, all of them if none is named")
     syncs = commands.add_parser("sync", help="execute lessons that changed and refresh their notebooks")
     claims = commands.add_parser("claims", help="the ledger, with the verdicts of the last run")
+    backends = commands.add_parser("backends", help="run every lesson on every backend and write README's table")
+    addresses = commands.add_parser("address", help="the repository's address; with a new one, write it everywhere")
+    addresses.add_argument("address", nargs="?", metavar="URL", help="such as https://github.com/NAME/COURSE")
     for command in (runs, syncs, claims):
         command.add_argument("lessons", nargs="*", metavar="NN", help="number or name of a lesson")
-    for command in (runs, syncs):
+    for command in (runs, syncs, backends):
         command.add_argument("--force", action="store_true", help="also lessons that have not changed")
-    for command in (lists, runs, claims):
+    for command in (runs, syncs):
+        command.add_argument("--answers", action="store_true", help="also try the answers of solutions/ to exercises")
+    for command in (lists, runs, claims, backends):
         command.add_argument("--folder", type=Path, default=LESSONS, help="folder of the pages")
-    for command in (runs, claims):
-        command.add_argument("--out", type=Path, default=EXECUTED, help="folder of executed notebooks")
+    for command in (runs, backends):
+        command.add_argument("--workers", type=int, default=1, metavar="N", help="lessons at the same time")
+    runs.add_argument("--out", type=Path, help="folder of executed notebooks")
+    claims.add_argument("--out", type=Path, default=EXECUTED, help="folder of executed notebooks")
+    backends.add_argument("--readme", type=Path, default=ROOT / "README.md", help="file with the table's two markers")
+    runs.add_argument("--backend", help=f"that Keras shall run on: {', '.join(BACKENDS)}")
     runs.add_argument("--profile", choices=("quick", "full"), default="quick")
-    runs.add_argument("--workers", type=int, default=1, metavar="N", help="lessons at the same time")
     runs.add_argument("-p", dest="parameters", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
     given = parser.parse_args(arguments)
     try:
-        return {"list": _list, "run": _run, "sync": _sync, "claims": _claims}[given.command](given)
+        carry_out = {
+            "list": _list,
+            "run": _run,
+            "sync": _sync,
+            "claims": _claims,
+            "backends": _backends,
+            "address": _address,
+        }
+        return carry_out[given.command](given)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
@@ -61,10 +80,22 @@ def _run(given):
     start = time.perf_counter()
     parameters = {name: _literal(value) for name, value in given.parameters}
     lessons = find_lessons(given.lessons, given.folder)
-    records = run(lessons, parameters, given.profile, given.workers, given.out, given.force)
+    options = {"force": given.force, "answers": given.answers, "backend": given.backend}
+    records = run(lessons, parameters, given.profile, given.workers, given.out, **options)
+    if given.answers:
+        _show_answers(records)
     status = _close(records)
-    print(f"{len(records)} of {len(lessons)} lessons in {time.perf_counter() - start:.0f} s; notebooks in {given.out}")
+    out = given.out or executed_folder(given.backend)
+    print(f"{len(records)} of {len(lessons)} lessons in {time.perf_counter() - start:.0f} s; notebooks in {out}")
     return status
+
+
+def _show_answers(records):
+    """Print what each check said to the dots, the wrong answers and the right one."""
+    for name, record in records.items():
+        for each in record["exercises"]:
+            print(f"{name}, {each['exercise']}, {each['answer']}: {each['code']}")
+            print(textwrap.indent(each["said"], "    "))
 
 
 def _literal(text):
@@ -76,7 +107,7 @@ def _literal(text):
 
 
 def _sync(given):
-    records = sync(find_lessons(given.lessons), force=given.force)
+    records = sync(find_lessons(given.lessons), force=given.force, answers=given.answers)
     print(f"{len(records)} notebooks differed from their lesson; all others have its cells.")
     return _close(records)
 
@@ -100,6 +131,30 @@ def _claims(given):
             measured = "" if last["measured"] is None else last["measured"]
             words = (row["lesson"], key, row["kind"], row["verdict"] or "-", row["asserted"] or "-", last["verdict"])
             print("{:6} {:28} {:10} {:11} {:8} {:11} {}".format(*words, measured))
+    return 0
+
+
+def _backends(given):
+    """Run every lesson on every backend; what a page does there is the table's matter, not the exit status's."""
+    put_table(given.readme.read_text(encoding="utf-8"), "")  # refuses before hours of work, not after
+    lessons = find_lessons(folder=given.folder)
+    for backend in BACKENDS:
+        check_backend(backend)
+    records = {}
+    for backend, title in BACKENDS.items():
+        print(title)
+        records[backend] = run(lessons, workers=given.workers, force=given.force, backend=backend)
+        _close(records[backend])
+    table = backend_table(lessons, records)
+    write_whole(given.readme, put_table(given.readme.read_text(encoding="utf-8"), table))
+    print(f"The table is written to {given.readme}.")
+    return 0
+
+
+def _address(given):
+    if given.address is not None:
+        print(f"{len(write_address(given.address))} files changed. The address is now:")
+    print(read_address())
     return 0
 
 

@@ -1,17 +1,13 @@
-"""The pages of the course: which there are, their parameters, and their twins in ``notebooks/``."""
+"""The pages of the course: which there are, and their parameters."""
 
 import ast
-import base64
-import copy
 import hashlib
-import io
+import os
 from pathlib import Path
 from typing import NamedTuple
 
 import jupytext
-import nbformat
 import yaml
-from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = ROOT / "lessons"
@@ -147,48 +143,14 @@ def _same_type(value, default):
     return default is None or type(value) is type(default)
 
 
-def twin(executed):
-    """Return an executed notebook as git keeps it: cells, tags and outputs; no times, small pictures.
+def write_whole(path, text):
+    """Write a text file such that whoever looks, also after a kill, finds the old file or the new one.
 
     Args:
-        executed: a notebook as papermill leaves it; it is not changed.
+        path: of the file; its folder is made if need be.
+        text: what it shall hold, with line ends as they are there.
     """
-    notebook = copy.deepcopy(executed)
-    for cell in notebook.cells:
-        tags = cell.metadata.get("tags")
-        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
-        for output in cell.get("outputs", []):
-            if "image/png" in output.get("data", {}):
-                output.data["image/png"] = _with_palette(output.data["image/png"])
-    notebook.metadata = nbformat.from_dict(
-        {
-            "jupytext": executed.metadata.jupytext,
-            "kernelspec": executed.metadata.kernelspec,
-            "language_info": {"name": "python"},
-        }
-    )
-    return notebook
-
-
-def _with_palette(picture):
-    """Return a base64 PNG with 256 colours, which a plot can spare, in about half the bytes."""
-    image, small = Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGBA"), io.BytesIO()
-    image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    image.quantize(256, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
-    return base64.b64encode(small.getvalue()).decode()
-
-
-def is_twin(lesson, path):
-    """Tell whether the notebook at ``path`` has the cells of the lesson, in its order, all executed.
-
-    Args:
-        lesson: the page.
-        path: of a notebook, which need not exist.
-    """
-    if not path.exists():
-        return False
-    notebook = nbformat.read(path, as_version=4)
-    cells = [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in notebook.cells]
-    executed = all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code" and cell.source)
-    page = [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in read_page(lesson.path).cells]
-    return executed and cells == page
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_text(text.rstrip("\n") + "\n", encoding="utf-8", newline="\n")
+    os.replace(unfinished, path)

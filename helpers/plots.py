@@ -7,8 +7,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-MARKERS = "os^DvP*X"
-
 
 def use_course_style():
     """Give every later plot the look of the course: colours and markers told apart in grey too."""
@@ -116,7 +114,7 @@ def plot_curves(curves, xlabel, ylabel, title, ax=None):
         plot_curves({"training": history["loss"]}, "epoch", "loss (nats)", "The loss falls")
     """
     ax = ax or plt.subplots()[1]
-    for (label, values), marker in zip(curves.items(), itertools.cycle(MARKERS)):
+    for (label, values), marker in zip(curves.items(), itertools.cycle("os^DvP*X")):
         seeds = np.atleast_2d(values)
         points = np.arange(1, seeds.shape[1] + 1)
         (line,) = ax.plot(points, seeds.mean(axis=0), marker=marker, label=label)

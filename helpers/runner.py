@@ -1,11 +1,7 @@
 """Run lessons: each in a kernel of its own, with its time, peak memory and claims, and resumed if stopped."""
 
-import contextlib
 import hashlib
-import importlib.metadata
 import json
-import os
-import platform
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -16,15 +12,27 @@ import nbformat
 import psutil
 from tqdm import tqdm
 
+from helpers.backends import check_backend, default_backend, versions
 from helpers.claims import mismatches, read_ledger
+from helpers.exercises import read_exercises, solutions_of
 from helpers.kernel import execute, kill_kernels
-from helpers.lessons import ROOT, check_parameters, is_twin, profile_parameters, read_page, twin
+from helpers.lessons import ROOT, check_parameters, profile_parameters, read_page, write_whole
+from helpers.twins import is_twin, twin
 
 EXECUTED = ROOT / "build" / "executed"
-VERSIONED = "keras tensorflow tensorflow-cpu jax torch numpy scipy scikit-learn matplotlib tensorflow-datasets".split()
 
 
-def run(lessons, parameters=None, profile="quick", workers=1, out=EXECUTED, force=False, ledger=None):
+def run(
+    lessons,
+    parameters=None,
+    profile="quick",
+    workers=1,
+    out=None,
+    force=False,
+    ledger=None,
+    answers=False,
+    backend=None,
+):
     """Run lessons, print a line for each, and record them in ``report.json`` beside the folder ``out``.
 
     Args:
@@ -32,51 +40,62 @@ def run(lessons, parameters=None, profile="quick", workers=1, out=EXECUTED, forc
         parameters: ``{name: value}`` for each of them, on top of the profile.
         profile: ``"quick"``, the values in the pages, or ``"full"``.
         workers: lessons that run at the same time.
-        out: folder of the executed notebooks.
+        out: folder of the executed notebooks; the backend's own if None.
         force: run a lesson also if nothing it depends on has changed since its last good run.
         ledger: ``{claim id: row}``; the course's own if None.
+        answers: also try the answers of ``solutions/`` at the end of each page; what its checks say decides
+            with the page whether the lesson ran well.
+        backend: that Keras shall run on; the default one if None.
 
     Returns:
         ``{lesson name: record}``: what ``execute`` returns, and ``differs``, a sentence for each asserted
         claim whose verdict is not the ledger's.
 
     Raises:
-        ValueError: a parameter or a profile that one of the lessons does not have; nothing has run then.
+        ValueError: a parameter or a profile that one of the lessons does not have, answers that do not fit it,
+            or a backend that is not there; nothing has run then.
         KeyboardInterrupt: Ctrl-C; finished lessons are kept and no kernel is left.
     """
     plan = {lesson.name: {**profile_parameters(lesson, profile), **(parameters or {})} for lesson in lessons}
     for lesson in lessons:
         check_parameters(lesson, plan[lesson.name])
+    exercises = {lesson.name: read_exercises(lesson) if answers else [] for lesson in lessons}
+    if backend is not None:
+        check_backend(backend)
     if workers < 1:
         raise ValueError(f"At least one worker is needed. Received: workers={workers}")
+    out = executed_folder(backend) if out is None else out
+    backend = backend or default_backend()
     Path(out).mkdir(parents=True, exist_ok=True)
     _sweep(out)
     ledger = read_ledger() if ledger is None else ledger
-    shared = shared_inputs()  # once: it reads all data
+    shared = shared_inputs(backend)  # once: it reads all data
     report_path, lock, stopping = report_of(out), threading.Lock(), threading.Event()
 
     def run_one(lesson):
         parameters, output = plan[lesson.name], Path(out, f"{lesson.name}.ipynb")
         inputs, last = fingerprint(lesson, parameters, shared), read_report(report_path).get(lesson.name)
+        solutions = _hash(solutions_of(lesson)) if answers else None
         good = last and last["status"] == "ok" and (last.get("inputs"), last.get("output")) == (inputs, _hash(output))
-        if good and not force:
-            bar.update(_code_cells(lesson))
+        if good and not force and (not answers or last.get("solutions") == solutions):
+            bar.update(_code_cells(lesson, exercises[lesson.name]))
             return {**last, "status": "unchanged"}
         if stopping.is_set():
             return None
         bar.set_description_str(lesson.name)
-        notebook, record = execute(lesson, parameters, bar.update)
+        notebook, record = execute(lesson, parameters, bar.update, exercises[lesson.name], backend)
         if stopping.is_set():
             return None
         write_whole(output, nbformat.writes(notebook))
         record |= {"profile": profile, "parameters": parameters, "inputs": inputs, "output": _hash(output)}
-        record |= {"finished": datetime.now(UTC).isoformat(timespec="seconds"), "versions": versions()}
+        record |= {"finished": datetime.now(UTC).isoformat(timespec="seconds"), "versions": versions(backend)}
+        record["solutions"] = solutions
         with lock:
             write_whole(report_path, json.dumps({**read_report(report_path), lesson.name: record}, indent=1))
         return record
 
     records = {}
-    total = sum(_code_cells(lesson) for lesson in lessons)
+    total = sum(_code_cells(lesson, exercises[lesson.name]) for lesson in lessons)
     layout = "{desc} {bar} {n_fmt} of {total_fmt} cells, {elapsed}"
     bar = tqdm(total=total, bar_format=layout, disable=None, leave=False)  # disable=None: only on a terminal
     tqdm.write(f"{'lesson':24} {'status':10} {'time':>7} {'peak memory':>12}   claims")
@@ -98,7 +117,7 @@ def run(lessons, parameters=None, profile="quick", workers=1, out=EXECUTED, forc
     return records
 
 
-def sync(lessons, folder=ROOT / "notebooks", out=EXECUTED, force=False):
+def sync(lessons, folder=ROOT / "notebooks", out=EXECUTED, force=False, answers=False):
     """Run the lessons whose cells differ from their notebook's, and write the notebooks kept in git.
 
     Args:
@@ -106,12 +125,13 @@ def sync(lessons, folder=ROOT / "notebooks", out=EXECUTED, force=False):
         folder: where the notebooks lie.
         out: folder of the executed notebooks.
         force: run and write all of them.
+        answers: as for ``run``.
 
     Returns:
         As ``run``, for the lessons that differed; a notebook is written only if its lesson ran well.
     """
     changed = [lesson for lesson in lessons if force or not is_twin(lesson, folder / f"{lesson.name}.ipynb")]
-    records = run(changed, out=out, force=force) if changed else {}
+    records = run(changed, out=out, force=force, answers=answers) if changed else {}
     for name, record in records.items():
         if not record["error"] and not record["differs"]:
             executed = nbformat.read(Path(out, f"{name}.ipynb"), as_version=4)
@@ -119,17 +139,20 @@ def sync(lessons, folder=ROOT / "notebooks", out=EXECUTED, force=False):
     return records
 
 
-def shared_inputs():
+def shared_inputs(backend):
     """Return a hash of what every lesson's result depends on: helpers, data, results, statements, versions.
 
     Of the ledger it takes the statements, which pages print, and not the verdicts, which they do not.
+
+    Args:
+        backend: that Keras runs on.
     """
     digest = hashlib.sha256()
     for pattern in ("helpers/**/*.py", "helpers/*.mplstyle", "data/**/*", "results/**/*"):
         for path in sorted(path for path in ROOT.glob(pattern) if path.is_file()):
             digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
     statements = [[key, row["claim"], row["deck_figure"]] for key, row in read_ledger().items()]
-    digest.update(json.dumps([statements, versions()], sort_keys=True).encode())
+    digest.update(json.dumps([statements, versions(backend)], sort_keys=True).encode())
     return digest.hexdigest()
 
 
@@ -145,19 +168,6 @@ def fingerprint(lesson, parameters, shared):
     return hashlib.sha256(lesson.path.read_bytes() + own.encode()).hexdigest()
 
 
-def versions():
-    """Return ``{name: version}`` of what decides a lesson's figures: Python, machine, backend, GPUs, packages."""
-    found = {"python": platform.python_version(), "machine": platform.machine()}
-    settings = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "keras.json")
-    chosen = json.loads(settings.read_text()).get("backend") if settings.exists() else None
-    found["backend"] = os.environ.get("KERAS_BACKEND") or chosen or "tensorflow"
-    found["gpus"] = f"{len(list(Path('/dev').glob('nvidia[0-9]*')))} {os.environ.get('CUDA_VISIBLE_DEVICES', '')}"
-    for package in VERSIONED:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found
-
-
 def summary_line(lesson, record):
     """Return a lesson's line of the run's table.
 
@@ -169,6 +179,11 @@ def summary_line(lesson, record):
     counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(verdicts)) or "none"
     memory = f"{record['peak_memory'] / 1e6:.0f} MB" if record["peak_memory"] else "?"
     return f"{lesson.name:24} {record['status']:10} {record['seconds']:5.0f} s {memory:>12}   {counts}"
+
+
+def executed_folder(backend=None):
+    """Return where a backend's executed notebooks lie: apart, unless it is the default one."""
+    return EXECUTED if backend in (None, default_backend()) else EXECUTED.parent / backend / "executed"
 
 
 def report_of(out):
@@ -184,25 +199,13 @@ def read_report(path):
         return {}
 
 
-def write_whole(path, text):
-    """Write a text file such that whoever looks, also after a kill, finds the old file or the new one.
-
-    Args:
-        path: of the file; its folder is made if need be.
-        text: what it shall hold.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
-    os.replace(unfinished, path)
-
-
 def _hash(path):
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
 
 
-def _code_cells(lesson):
-    return sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in read_page(lesson.path).cells)
+def _code_cells(lesson, exercises):
+    own = sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in read_page(lesson.path).cells)
+    return own + 2 * sum(len(exercise.answers) for exercise in exercises)
 
 
 def _sweep(out):

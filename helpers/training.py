@@ -1,5 +1,7 @@
 """Train one network many times, each time from a seed of its own."""
 
+import itertools
+
 import keras
 
 
@@ -18,7 +20,8 @@ def restarts(build, seeds, variants=None):
             other, each with every seed. What varies must lie in the state, not in the training step.
 
     Yields:
-        The model. Use it before the next one is asked for: its weights will be drawn again then.
+        The model, or with variants ``(variant, model)``. Use it before the next one is asked for: its weights
+        will be drawn again then.
 
     Raises:
         ValueError: ``build`` returns no built and compiled model, an old one, or another network.
@@ -29,10 +32,9 @@ def restarts(build, seeds, variants=None):
             model.fit(images, labels, verbose=0)
     """
     model = None
-    starts = [(seed, ()) for seed in seeds] if variants is None else [(seed, (v,)) for v in variants for seed in seeds]
-    for seed, argument in starts:
+    for variant, seed in itertools.product([None] if variants is None else variants, seeds):
         keras.utils.set_random_seed(int(seed))
-        fresh = build(*argument)
+        fresh = build() if variants is None else build(variant)
         if not (isinstance(fresh, keras.Model) and fresh.built and fresh.compiled):
             raise ValueError(f"build() must return a built and compiled Keras model. Received: {fresh!r}")
         fresh.optimizer.build(fresh.trainable_variables)
@@ -40,7 +42,7 @@ def restarts(build, seeds, variants=None):
             model = fresh
         else:
             _copy_state(fresh, model)
-        yield model
+        yield model if variants is None else (variant, model)
 
 
 def _copy_state(source, target):

@@ -1,31 +1,41 @@
 """Pages and their notebooks: the same cells in the same order, whole, executed, clean and small."""
 
+import base64
+import io
 import re
 
 import jupytext
+import matplotlib.pyplot as plt
 import nbformat
 import pytest
+from PIL import Image
 
-from helpers.lessons import (
-    LESSONS,
-    check_parameters,
-    find_lessons,
-    is_twin,
-    profile_parameters,
-    read_lesson,
-    twin,
-)
+from helpers.datasets import load_arrays
+from helpers.exercises import read_exercises
+from helpers.lessons import LESSONS, check_parameters, find_lessons, profile_parameters, read_lesson
+from helpers.twins import is_twin, twin
 
 NOTEBOOKS = LESSONS.parent / "notebooks"
 COURSE = find_lessons()
 MACHINE_PATH = re.compile(r"(?<![\w.])/(work|tmp|root|home|usr/local/lib|Users)/[\w.]")
 every_lesson = pytest.mark.parametrize("lesson", COURSE, ids=lambda lesson: lesson.name)
+has_solutions = pytest.mark.skipif(not (LESSONS / "solutions").exists(), reason="a class's copy may be without them")
 
 
 def test_stems_pair():
     assert sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb")) == [lesson.name for lesson in COURSE]
-    for folder, pattern in (("full", "*.yaml"), ("solutions", "*.py")):
-        assert {path.stem for path in (LESSONS / folder).glob(pattern)} <= {lesson.name for lesson in COURSE}
+    assert {path.stem for path in (LESSONS / "full").glob("*.yaml")} <= {lesson.name for lesson in COURSE}
+
+
+@has_solutions
+def test_every_lesson_has_its_answers():
+    assert sorted(path.stem for path in (LESSONS / "solutions").glob("*.py")) == [lesson.name for lesson in COURSE]
+
+
+@has_solutions
+@every_lesson
+def test_answers_fit_the_exercises_of_the_page(lesson):
+    assert read_exercises(lesson), "one exercise at least is checked by the page"
 
 
 @every_lesson
@@ -145,3 +155,37 @@ def test_a_changed_page_has_no_twin(tmp_path):
     assert "papermill" not in path.read_text()
     lesson.path.write_text(lesson.path.read_text().replace("print(1)", "print(2)"))
     assert not is_twin(lesson, path)
+
+
+def picture(draw):
+    """A notebook whose one output is a PNG of what ``draw`` makes of axes."""
+    figure, ax = plt.subplots(figsize=(4, 3))
+    draw(ax)
+    png = io.BytesIO()
+    figure.savefig(png)
+    plt.close(figure)
+    data = {"image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": "<Figure>"}
+    output = nbformat.v4.new_output("display_data", data=data)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("show()", outputs=[output])])
+    notebook.metadata.update(jupytext={}, kernelspec={"name": "python3"})
+    return notebook, png.tell()
+
+
+@pytest.mark.parametrize(
+    ("kind", "draw"),
+    [
+        ("image/png", lambda ax: ax.plot([1, 3, 2])),
+        ("image/jpeg", lambda ax: ax.imshow(load_arrays("goods", "train[:1]")[0][0])),
+    ],
+)
+def test_pictures_are_kept_in_fewer_bytes(kind, draw):
+    notebook, size = picture(draw)
+    data = twin(notebook).cells[0].outputs[0].data
+    assert set(data) == {kind, "text/plain"}
+    kept = base64.b64decode(data[kind])
+    assert len(kept) < 0.7 * size
+    assert Image.open(io.BytesIO(kept)).size == Image.open(io.BytesIO(base64.b64decode(_png(notebook)))).size
+
+
+def _png(notebook):
+    return notebook.cells[0].outputs[0].data["image/png"]

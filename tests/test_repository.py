@@ -44,6 +44,6 @@ def test_readme_lists_every_lesson_and_links_to_what_is_there():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for lesson in find_lessons():
         assert f"notebooks/{lesson.name}.ipynb" in text, f"the table of lessons lacks {lesson.name}"
-    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md"):
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "TEACHING.md"):
         for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
             assert target.startswith("https://") or (ROOT / target).exists(), f"{page.name}: {target}"

@@ -35,6 +35,23 @@ def test_each_restart_trains_as_a_new_model():
     assert [train(model) for model in restarts(build, seeds)] == [new[0], new[1], new[0]]
 
 
+def test_variants_come_one_after_the_other_each_with_every_seed():
+    stddevs, seen = [0.1, 10.0], []
+
+    def start(stddev):
+        model = keras.Sequential(
+            [keras.Input((9,)), layers.Dense(99, kernel_initializer=keras.initializers.RandomNormal(stddev=stddev))]
+        )
+        model.compile("sgd", "mse")
+        return model
+
+    for stddev, model in restarts(start, [0, 1], stddevs):
+        seen.append(model.layers[0].kernel.numpy())
+        assert 0.8 < seen[-1].std() / stddev < 1.2
+    assert [round(float(np.log10(kernel.std()))) for kernel in seen] == [-1, -1, 1, 1]
+    assert np.allclose(100 * seen[0], seen[2]) and not np.allclose(seen[0], seen[1])
+
+
 def test_the_compiled_step_is_kept():
     models, steps = set(), set()
     for model in restarts(build, [0, 1]):

@@ -41,8 +41,7 @@ def main(arguments=None):
         command.add_argument("--answers", action="store_true", help="also try the answers of solutions/ to exercises")
     for command in (lists, runs, claims, backends):
         command.add_argument("--folder", type=Path, default=LESSONS, help="folder of the pages")
-    for command in (runs, backends):
-        command.add_argument("--workers", type=int, default=1, metavar="N", help="lessons at the same time")
+    runs.add_argument("--workers", type=int, default=1, metavar="N", help="lessons at the same time")
     runs.add_argument("--out", type=Path, help="folder of executed notebooks")
     claims.add_argument("--out", type=Path, default=EXECUTED, help="folder of executed notebooks")
     backends.add_argument("--readme", type=Path, default=ROOT / "README.md", help="file with the table's two markers")
@@ -60,7 +59,7 @@ def main(arguments=None):
             "address": _address,
         }
         return carry_out[given.command](given)
-    except ValueError as error:
+    except (ValueError, OSError) as error:  # such as a folder that cannot be written to
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -143,7 +142,7 @@ def _backends(given):
     records = {}
     for backend, title in BACKENDS.items():
         print(title)
-        records[backend] = run(lessons, workers=given.workers, force=given.force, backend=backend)
+        records[backend] = run(lessons, force=given.force, backend=backend)
         _close(records[backend])
     table = backend_table(lessons, records)
     write_whole(given.readme, put_table(given.readme.read_text(encoding="utf-8"), table))

@@ -1,5 +1,6 @@
 """The repository's address: it stands in ``pyproject.toml``, and all other places are written from there."""
 
+import os
 import re
 import tomllib
 
@@ -18,7 +19,8 @@ def read_address(root=ROOT):
         ValueError: ``pyproject.toml`` has something else there.
     """
     with open(root / "pyproject.toml", "rb") as file:
-        return _checked(tomllib.load(file)["project"]["urls"]["Repository"])
+        urls = tomllib.load(file)["project"].get("urls", {})
+    return _checked(urls.get("Repository", ""), "pyproject.toml's Repository")
 
 
 def write_address(address, root=ROOT):
@@ -37,7 +39,7 @@ def write_address(address, root=ROOT):
     Raises:
         ValueError: the address is not of this form; nothing is written then.
     """
-    new, old = (each.removeprefix("https://github.com/") for each in (_checked(address), read_address(root)))
+    new, old = (each.removeprefix("https://github.com/") for each in (_checked(address, "address"), read_address(root)))
     any_name = r"[\w.-]+/[\w.-]+"
     patterns = (
         rf"(colab\.research\.google\.com/github/){any_name}(?=/blob/main/notebooks/)",
@@ -45,20 +47,23 @@ def write_address(address, root=ROOT):
         rf"(github\.com/){re.escape(old)}(?![\w-]|\.\w)",
     )
     changed = {}
-    for path in dict.fromkeys(path for place in PLACES for path in sorted(root.glob(place))):
+    for path in (path for place in PLACES for path in sorted(root.glob(place))):
         before = after = path.read_bytes().decode("utf-8")  # with its own line ends
         for pattern in patterns:
             after = re.sub(pattern, rf"\g<1>{new}", after)
         if after != before:
             changed[path] = after
     for path, text in changed.items():
+        modified = path.stat().st_mtime_ns
         write_whole(path, text)
+        if path.suffix == ".toml":  # make would take it for changed dependencies, and install them again
+            os.utime(path, ns=(modified, modified))
     return list(changed)
 
 
-def _checked(address):
+def _checked(address, where):
     """Return an address without what may stand at its end."""
     plain = address.rstrip("/").removesuffix(".git")
     if not re.fullmatch(r"https://github\.com/[A-Za-z0-9-]+/(?!\.\.?$)[A-Za-z0-9._-]+", plain):
-        raise ValueError(f"An address is like https://github.com/OWNER/NAME. Received: address={address!r}")
+        raise ValueError(f"An address is like https://github.com/OWNER/NAME. Received: {where}={address!r}")
     return plain

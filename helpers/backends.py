@@ -15,9 +15,11 @@ MARKERS = "<!-- backends -->", "<!-- /backends -->"
 
 def default_backend():
     """Return the backend that Keras takes by itself: ``KERAS_BACKEND``, its own settings, or TensorFlow."""
-    settings = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "keras.json")
-    chosen = json.loads(settings.read_text()).get("backend") if settings.exists() else None
-    return os.environ.get("KERAS_BACKEND") or chosen or "tensorflow"
+    chosen = os.environ.get("KERAS_BACKEND")
+    with contextlib.suppress(OSError, ValueError):  # settings that are not there or not JSON, Keras leaves aside
+        settings = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "keras.json").read_text(encoding="utf-8")
+        chosen = chosen or json.loads(settings).get("backend")
+    return chosen or "tensorflow"
 
 
 def check_backend(name):
@@ -32,18 +34,19 @@ def check_backend(name):
     if name not in BACKENDS:
         raise ValueError(f"Keras runs on {', '.join(BACKENDS)}. Received: backend={name!r}")
     if find_spec(name) is None:
-        raise ValueError(f"{BACKENDS[name]} is missing: .venv/bin/pip install {name}. Received: backend={name!r}")
+        raise ValueError(f"{BACKENDS[name]} is missing: python -m pip install {name}. Received: backend={name!r}")
 
 
 def versions(backend=None):
-    """Return ``{name: version}`` of what decides a lesson's figures: Python, machine, backend, GPUs, packages.
+    """Return ``{name: value}`` of what decides a lesson's figures: Python, machine, backend, GPUs, packages.
 
     Args:
         backend: the one of the run; the default one if None.
     """
     found = {"python": platform.python_version(), "machine": platform.machine()}
     found["backend"] = backend or default_backend()
-    found["gpus"] = f"{len(list(Path('/dev').glob('nvidia[0-9]*')))} {os.environ.get('CUDA_VISIBLE_DEVICES', '')}"
+    found["gpus"] = len(list(Path("/dev").glob("nvidia[0-9]*")))
+    found["visible_gpus"] = os.environ.get("CUDA_VISIBLE_DEVICES", "all")
     for package in VERSIONED:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[package] = importlib.metadata.version(package)
@@ -63,7 +66,7 @@ def backend_table(lessons, records):
     titles = {"python": "Python", "keras": "Keras", "tensorflow-cpu": "TensorFlow", **BACKENDS}
     found = {titles[name]: version for name, version in ran[-1]["versions"].items() if name in titles}
     date = max(record["finished"] for record in ran)[:10]
-    hardware = f"{os.cpu_count()} CPU cores, {ran[-1]['versions']['gpus'].split()[0]} GPUs"
+    hardware = f"{os.cpu_count()} CPU cores, {ran[-1]['versions']['gpus']} GPUs"
     packages = ", ".join(f"{title} {version}" for title, version in found.items())
     return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), "", f"{date}, {hardware}: {packages}."])
 

@@ -91,7 +91,8 @@ def _verify(path, content, sha256):
 
 
 def _remedy(path):
-    return f"`git checkout -- data/{path.relative_to(DATA).parts[0]}` restores it"
+    folder = f"data/{path.relative_to(DATA).parts[0]}"
+    return f"`git checkout -- {folder}` restores it, or copy {folder} anew"
 
 
 def parse_split(split, sizes):

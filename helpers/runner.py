@@ -60,8 +60,7 @@ def run(
     for lesson in lessons:
         check_parameters(lesson, plan[lesson.name])
     exercises = {lesson.name: read_exercises(lesson) if answers else [] for lesson in lessons}
-    if backend is not None:
-        check_backend(backend)
+    check_backend(backend or default_backend())
     if workers < 1:
         raise ValueError(f"At least one worker is needed. Received: workers={workers}")
     out = executed_folder(backend) if out is None else out
@@ -75,15 +74,15 @@ def run(
     def run_one(lesson):
         parameters, output = plan[lesson.name], Path(out, f"{lesson.name}.ipynb")
         inputs, last = fingerprint(lesson, parameters, shared), read_report(report_path).get(lesson.name)
-        solutions = _hash(solutions_of(lesson)) if answers else None
+        tried, solutions = (read_exercises(lesson), _hash(solutions_of(lesson))) if answers else ([], None)
         good = last and last["status"] == "ok" and (last.get("inputs"), last.get("output")) == (inputs, _hash(output))
         if good and not force and (not answers or last.get("solutions") == solutions):
-            bar.update(_code_cells(lesson, exercises[lesson.name]))
+            bar.update(_code_cells(lesson, tried))
             return {**last, "status": "unchanged"}
         if stopping.is_set():
             return None
         bar.set_description_str(lesson.name)
-        notebook, record = execute(lesson, parameters, bar.update, exercises[lesson.name], backend)
+        notebook, record = execute(lesson, parameters, bar.update, tried, backend)
         if stopping.is_set():
             return None
         write_whole(output, nbformat.writes(notebook))
@@ -211,5 +210,5 @@ def _code_cells(lesson, exercises):
 def _sweep(out):
     """Remove what a killed run had begun to write."""
     for path in [*Path(out).glob(".*.ipynb.*"), *report_of(out).parent.glob(".report.json.*")]:
-        if not psutil.pid_exists(int(path.suffix[1:])):
+        if path.suffix[1:].isdigit() and not psutil.pid_exists(int(path.suffix[1:])):  # an editor's own it leaves
             path.unlink()

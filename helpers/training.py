@@ -24,7 +24,8 @@ def restarts(build, seeds, variants=None):
         will be drawn again then.
 
     Raises:
-        ValueError: ``build`` returns no built and compiled model, an old one, or another network.
+        ValueError: ``build`` returns no built and compiled model, an old one, or one with variables of other
+            shapes. Other differences, as of activations, it cannot see: the first network is trained then.
 
     Example::
 

@@ -19,7 +19,7 @@
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/main/notebooks/00_start_here.ipynb)
 #
 # *Four lecture decks say how computers learn to tell pictures apart. This course takes them at their
-# word: each statement is measured where your machine can measure it, and gets a verdict. Here you train
+# word: each statement is checked, where your machine can do so, and gets a verdict. Here you train
 # a first network, find out what your machine can do, and learn to read a verdict.*
 #
 # You will
@@ -76,6 +76,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from keras import layers
+from scipy import stats
 
 from helpers.claims import claim
 from helpers.datasets import class_names, load_arrays
@@ -93,8 +94,8 @@ print(f"Keras {keras.__version__} on {keras.backend.backend()}.")
 #
 # Two data sets come with the course. *Fashion-MNIST*: 70,000 grey photographs from a fashion shop, 28 × 28
 # pixels, ten classes of equal size. *Goods*: 1471 colour pictures, drawings and cut-out photographs of
-# 128 × 128 pixels, in twelve classes of very different size. It is our small stand-in for the 104,461
-# product photographs of the *goods* deck, which come from a contest.
+# 128 × 128 pixels, in twelve classes of very different size (148 of them are kept for a later test). It is our
+# small stand-in for the 104,461 product photographs of the *goods* deck, which come from a contest.
 
 # %%
 start = time.perf_counter()
@@ -165,10 +166,10 @@ print(f"After {seconds:.1f} s of training it sorts {accuracy:.1%} of {len(test_l
       "guessing gives 10 %.")
 
 # %%
-answers = network.predict(test_images[:16], verbose=0).argmax(axis=1)
+answers = network.predict(test_images[:15], verbose=0).argmax(axis=1)
 titles = [names[answer] if answer == label else f"{names[answer]}?\nno: {names[label]}"
           for answer, label in zip(answers, test_labels)]
-plot_images(test_images[:16], titles, heading="What it says to the first 16 test images")
+plot_images(test_images[:15], titles, columns=5, heading="What it says to the first 15 test images; where it errs: no")
 plt.show()
 
 # %% [markdown]
@@ -196,9 +197,7 @@ print(f"It sorts {goods_accuracy:.1%} of {len(unseen_labels)} unseen goods corre
 
 # %%
 devices = find_devices()[:2]  # one GPU is enough to compare with
-print(f"{keras.backend.backend()} works on {' and '.join(devices)} here.")
-if len(devices) == 1:
-    print("It finds no GPU: statements about GPUs stay unmeasured.")
+print(f"{keras.backend.backend()} finds {' and '.join(devices)} here.")
 
 
 # %% [markdown]
@@ -231,14 +230,15 @@ def interleaved_times(calls, rounds=5):
 timed_batch = 128  # images
 small_goods = np.ascontiguousarray(goods_images[:, ::4, ::4])  # (1029, 32, 32, 3)
 data = {"grey 28 × 28": (train_images, train_labels), "colour 32 × 32": (small_goods, goods_labels)}
-filters = {"grey 28 × 28": 16, "colour 32 × 32": 64}
+widths = {"grey 28 × 28": 16, "colour 32 × 32": 64}  # filters of the first layer
 
 
+# %%
 def calls_on(device, size):
     """Return the calls to time on a device: a step of training, an epoch, and inference on a batch."""
     images, labels = data[size]
     with keras.device(device):
-        network = first_network(images.shape[1:], num_classes=12, filters=filters[size])
+        network = first_network(images.shape[1:], num_classes=int(labels.max()) + 1, filters=widths[size])
 
     def on_device(call, *arguments, **options):
         with keras.device(device):
@@ -264,13 +264,15 @@ rows = []
 for size, (images, _) in data.items():
     for device in devices:
         step, epoch, inference = (times[size, device, what] for what in ("step", "epoch", "inference"))
-        rows.append((size, device, 1000 * step, len(images), epoch, len(images) // epoch, timed_batch // inference))
+        per_second = int(timed_batch / step), int(timed_batch / inference)
+        rows.append((size, device, 1000 * step, len(images), epoch, *per_second))
 columns = ["size", "device", "step (ms)", "images", "epoch (s)", "training (images/s)", "inference (images/s)"]
 pd.DataFrame(rows, columns=columns).set_index("size").round(2)
 
 # %% [markdown]
-# The wider network takes several times as long for a step of equally many images. Inference is faster than
-# training, which also works out how to move each parameter.
+# On a CPU the wider network takes several times as long for a step of equally many images, and inference is
+# faster than training, which also works out how to move each parameter. An epoch is not exactly its steps:
+# `fit` has costs of its own, and other programs come and go.
 #
 # ### The decks' seconds
 #
@@ -286,16 +288,17 @@ goods_deck.join(ratios)
 
 # %%
 images_per_second = 60_000 / 0.005  # of the Titan XP on MNIST, if the deck means an epoch
-bandwidth = images_per_second * 28 * 28 * 4 / 1e9  # GB/s of float32 pixels
-values = 32 * 32 * 3 / 28**2  # of a CIFAR-10 image, for each of an MNIST image
-print(f"If 0.005 s were an epoch of MNIST, the Titan XP would train on {images_per_second:,.0f} images/s, and take in")
-print(f"{bandwidth:.0f} GB/s of float32 pixels. Its slot (PCIe 3.0 with 16 lanes) carries at most 16.")
+multiply_adds = 3 * 417_000  # of LeNet-5 for an image: once for the answer, about twice more to learn from it
+rate = images_per_second * multiply_adds
+print(f"If 0.005 s were an epoch of MNIST, even LeNet-5 would take {rate:.1e} multiply-adds/s.")
+print("The most that a Titan XP can do is 6.1e+12 (float32).")
+values = 32 * 32 * 3 / 28**2
 print(f"CIFAR-10 took it {21.10 / 0.005:,.0f} times as long, with {values:.1f} times the values per image.")
 
 # %% [markdown]
 # So the two columns can hardly have unit and network in common: for CIFAR-10 an epoch or several may be meant,
-# for MNIST perhaps a step. The ratio between two devices is free of the unit, and it is what the statement is
-# about: 76 times on MNIST and 79 on CIFAR-10.
+# for MNIST perhaps a step. The ratio between two devices is free of the unit, if both did the same work, and it
+# is what the statement is about: Titan XP against Core i7 76 times on MNIST and 79 on CIFAR-10.
 #
 # The *speed* deck compares LeNet on a CPU and a GPU, and ResNet-56 on three machines.
 
@@ -303,29 +306,34 @@ print(f"CIFAR-10 took it {21.10 / 0.005:,.0f} times as long, with {values:.1f} t
 speed_deck = pd.DataFrame({
     "slower (s)": [750.952, 316.126, 5.9152, 1.0662, 1210.70, 1210.70, 490.97, 14.11],
     "faster (s)": [235.443, 111.172, 0.9836, 0.3544, 490.97, 371.84, 371.84, 5.99],
-}, index=["LeNet training, CPU / GPU", "small LeNet training, CPU / GPU", "LeNet inference, CPU / GPU",
-          "small LeNet inference, CPU / GPU", "ResNet-56 training, Core i7 / Xeon Gold",
+}, index=["LeNet training, CPU / GPU", "LeNet student training, CPU / GPU", "LeNet inference, CPU / GPU",
+          "LeNet student inference, CPU / GPU", "ResNet-56 training, Core i7 / Xeon Gold",
           "ResNet-56 training, Core i7 / GTX 1650", "ResNet-56 training, Xeon Gold / GTX 1650",
           "ResNet-56 inference, Xeon Gold / GTX 1650"])
 speed_deck.assign(ratio=(speed_deck["slower (s)"] / speed_deck["faster (s)"]).round(2))
 
 # %% [markdown]
-# These seconds need care too. The slide with LeNet on the GPU does not say how many epochs, and its small LeNet
-# was compiled by XLA on the GPU. The seconds for ResNet, labelled 10 and 20 epochs, are those of the last
-# epoch: the authors' [logs](https://github.com/zeionara/swift-models) show it. Again the ratios are what can be
-# used; and a ratio belongs to two devices, a network, a batch size and the software. So 3 and 79 do not
-# contradict each other, and neither is a property of "a GPU".
+# These seconds need care too. The slide with LeNet on the GPU does not say how many epochs. The seconds for
+# ResNet, labelled 10 and 20 epochs, are those of the last epoch, as the author's
+# [logs](https://github.com/zeionara/swift-models/tree/resnet/logs) show. What can be used are the ratios, except
+# the student's (a smaller LeNet, lesson 26), which mix two things: only on the GPU was it compiled by XLA. And a
+# ratio belongs to two devices, a network, a batch size and the software. So 3 and 79 do not contradict each other,
+# and neither is a property of "a GPU".
 #
-# ### This machine
+# ### Three statements
 #
-# Times have no seeds and no interval. We say instead: the first statement holds if the GPU trains both networks
-# more than `far_faster` times as fast as the CPU, and is refuted if it trains neither faster. The second,
-# "up to 3" and "up to 6", we take to say that such gains can be reached, with these networks for LeNet: it holds
-# if the larger gains reach 3 and 6, and is refuted if there is none.
+# 1. *goods*: training the same network is far faster on a GPU than on a CPU. It holds if the GPU takes the steps
+#    of both our networks more than `far_faster` times as fast, and is refuted if it takes neither faster.
+# 2. *speed*: a GPU instead of a CPU speeds up training up to 3 times, inference up to 6. We take it to say that
+#    such gains can be reached: it holds if our larger gains reach 3 and 6, and is refuted if nothing is gained.
+# 3. *speed*: a mid-range GPU does more than a far stronger CPU.
+#
+# Times have no seeds and no interval, so what lies in between is undecided. `claim` shows a statement with its
+# verdict, and records both in the notebook.
 
 # %%
 def gains(what):
-    """Return how many times as fast as the CPU the GPU is, for each of the two networks."""
+    """Return how many times as fast as the CPU the GPU does something, for each of the two networks."""
     cpu, gpu = devices
     return np.array([times[size, cpu, what] / times[size, gpu, what] for size in data])
 
@@ -337,20 +345,20 @@ def verdict(reached, gained):
 
 # %%
 if len(devices) == 2:
-    training, inference = gains("epoch"), gains("inference")
+    training, inference = gains("step"), gains("inference")
     print(f"GPU against CPU: training {training.round(1)} times, inference {inference.round(1)} times as fast.")
     claim("goods-gpu", measured=f"training {training.min():.1f} to {training.max():.1f} times as fast",
           holds=verdict(training.min() > far_faster, gained=training.max() > 1))
     claim("speed-gpu", measured=f"up to {training.max():.1f} times in training, {inference.max():.1f} in inference",
           holds=verdict(training.max() >= 3 and inference.max() >= 6, gained=max(*training, *inference) > 1))
 else:
-    print("No GPU to put beside the CPU; and no record of one has been made for this page yet.")
+    print("No GPU to put beside the CPU, and no record of one yet: these statements wait for a machine that has one.")
     for claim_id in ("goods-gpu", "speed-gpu"):
         claim(claim_id, measured=None, holds=None)
 
 # %% [markdown]
-# The third statement takes three processors: an ordinary CPU, a far stronger one, and a mid-range GPU that gains
-# more on the first than the second does. A page cannot know which of them yours are.
+# The third takes three processors: an ordinary CPU, a far stronger one, and a mid-range GPU that gains more on
+# the first than the second does. A page cannot know which of them yours are.
 
 # %%
 claim("speed-midrange-gpu", measured=None, holds=None)
@@ -362,7 +370,8 @@ claim("speed-midrange-gpu", measured=None, holds=None)
 # seed reaches another accuracy, and a difference may be chance. So a statement of the form "A is better than
 # B" is measured like this. State the *margin*, the least difference that you would care about. Train both
 # from the same seeds, and take the differences pair by pair. From them compute Student's 95 % interval for
-# the difference that very many seeds would show on average: 95 in 100 such intervals contain it.
+# the difference that very many seeds would show on average: if the differences are spread roughly normally, 95
+# in 100 such intervals contain it.
 #
 # | verdict | when |
 # |---|---|
@@ -373,16 +382,17 @@ claim("speed-midrange-gpu", measured=None, holds=None)
 #
 # Three statements of our own, on sets of training images: the large set beats the small one; the small one
 # beats the large; and one large set beats another. Each network is shown equally many images, those of the
-# small set more often. `restarts` gives the same network again and again, its weights drawn anew from each seed.
+# small set more often. `restarts` gives the same network again and again; its weights and the order of the
+# images are drawn anew from each seed.
 
 # %%
 large_images, large_labels = load_arrays("fashion_mnist", f"train[:{2 * many}]")
 sets = {"small set": np.arange(few), "large set": np.arange(many), "another large set": np.arange(many, 2 * many)}
 scores = {name: [] for name in sets}
 for name, chosen in sets.items():
-    shown = np.resize(chosen, 3 * many)  # repeats them until there are so many
+    order = np.resize(chosen, 3 * many)  # repeats them until there are so many
     for network in restarts(first_network, seeds):
-        network.fit(large_images[shown], large_labels[shown], batch_size=batch_size, verbose=0)
+        network.fit(large_images[order], large_labels[order], batch_size=batch_size, verbose=0)
         scores[name].append(network.evaluate(test_images, test_labels, batch_size=500, verbose=0)[1])
 
 # %%
@@ -390,7 +400,13 @@ plot_by_seed(scores, "test accuracy", f"Accuracy by training set: {len(seeds)} s
 plt.show()
 
 # %% [markdown]
-# The points of a row differ only by their seed: so wide is chance here.
+# The points of a row differ only by their seed: so wide is chance here. Now the first interval by hand, and then
+# all three by `is_greater`.
+
+# %%
+differences = np.subtract(scores["large set"], scores["small set"])
+half = stats.t.ppf(0.975, df=len(seeds) - 1) * differences.std(ddof=1) / len(seeds) ** 0.5
+print(f"Large minus small, seed by seed: {differences.round(3)}; {differences.mean():+.4f} plus or minus {half:.4f}.")
 
 # %%
 statements = {"large beats small": ("large set", "small set"), "small beats large": ("small set", "large set"),
@@ -414,8 +430,9 @@ plt.show()
 
 # %% [markdown]
 # The first two rows mirror each other. In the third, an interval that reaches below the margin and above zero
-# means that these runs cannot tell; half its width takes about four times the seeds. Note what is not in any
-# of them: other images. Only the seed varies, so they speak of these sets alone.
+# means that these runs cannot tell, or that the difference may not matter. To halve it takes some 13 seeds
+# instead of 5. Note what is not in any of them: other images. Only the seed varies, so they speak of these sets
+# alone.
 #
 # All statements of the decks, with the verdicts that the course expects, are in `lessons/claims.csv`. Tests rely
 # on a verdict only if other seeds give it too, and never on times.
@@ -423,7 +440,7 @@ plt.show()
 # ## Summary
 #
 # - A network for images takes a dozen lines of Keras. Of Fashion-MNIST it sorts about four in five unseen
-#   images after seconds of training; a thousand pictures of goods teach it little more than to say "animal".
+#   images after seconds of training; a thousand pictures of goods are far too few for so simple a network.
 # - A time is measured warmed up, interleaved, by the fastest run. The decks' seconds say little without their
 #   unit; their ratios (3, 6, 76, 79) each belong to two devices and one network.
 # - A margin stated before, the same seeds on both sides, paired differences and their interval make a verdict.
@@ -442,7 +459,8 @@ verdicts = ...
 if verdicts is ...:
     print("Not answered yet: replace the dots above.")
 else:
-    right = ["undecided", "refuted", "holds", "undecided"]
+    intervals = [(0.004, 0.031), (-0.021, -0.002), (0.012, 0.019), (-0.003, 0.006)]
+    right = ["holds" if low > 0.01 else "refuted" if high < 0 else "undecided" for low, high in intervals]
     hints = [
         "(a) The whole interval lies above zero but not above the margin: better, perhaps by too little to matter.",
         "(b) Look at zero, not at the margin: the whole interval lies below it.",
@@ -456,8 +474,9 @@ else:
     print("Right. (a) is better, but perhaps by too little; (d) may be either, but by less than the margin.")
 
 # %% [markdown]
-# **Modify.** Does a network with 32 filters instead of 16 do better? Collect its scores on the large set with
-# `restarts(lambda: first_network(filters=32), seeds)`, and ask `is_greater(wide, scores["large set"], margin)`.
+# **Modify.** Does a network with 32 filters instead of 16 do better? Set `order = np.resize(sets["large set"],
+# 3 * many)`, collect the wide network's scores as above with `restarts(lambda: first_network(filters=32), seeds)`,
+# and ask `is_greater(wide, scores["large set"], margin)`.
 # How much longer does a step take? `interleaved_times` can tell. Was it worth it?
 #
 # **Extend.** Put pictures of your own into a folder with one subfolder for each class, as in the course's

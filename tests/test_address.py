@@ -124,7 +124,7 @@ def test_another_form_of_address_is_refused_and_nothing_written(small, address):
 def test_a_broken_address_in_pyproject_is_named(small):
     (small / "pyproject.toml").write_text('[project.urls]\nRepository = "https://example.org"\n')
     for call in (read_address, lambda root: write_address(OTHER, root)):
-        with pytest.raises(ValueError, match="Received: address='https://example.org'"):
+        with pytest.raises(ValueError, match="Received: pyproject.toml's Repository='https://example.org'"):
             call(small)
 
 

@@ -67,4 +67,4 @@ def test_ledger_is_in_order():
         assert bool(row["verdict"]) == bool(row["asserted"]), f"{key}: a verdict comes with asserted, yes or no"
         if row["asserted"] == "yes":
             assert row["kind"] in {"exact", "count", "direction"}, f"{key}: {row['kind']} is never asserted"
-            assert row["verdict"] in {"holds", "refuted"}, key
+            assert row["verdict"] != "unmeasured", key

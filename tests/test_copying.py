@@ -26,7 +26,7 @@ PAGES = {path.name[:2]: path.read_text(encoding="utf-8") for path in sorted(ROOT
 DEFINITION = ast.FunctionDef | ast.ClassDef
 
 NOT_FOR_COPYING = """
-    quiet embedded datasets claims lessons address exercises backends kernel runner experiments __main__ __init__
+    quiet embedded datasets claims lessons twins address exercises backends kernel runner __main__ __init__
 """.split()
 NOT_ALONE = {"plots.use_course_style": "it reads course.mplstyle, which lies beside it"}
 

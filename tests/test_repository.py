@@ -33,6 +33,14 @@ def test_every_data_set_has_a_card():
             assert word in card, f"{folder.name}: {word}"
 
 
+def test_git_leaves_the_bytes_of_data_alone():
+    for path in ("data/goods/splits.csv", "data/fashion_mnist/README.md", "data/new/labels.csv"):
+        found = subprocess.run(["git", "check-attr", "text", path], cwd=ROOT, capture_output=True, text=True)
+        if found.returncode:
+            pytest.skip("not a git checkout")
+        assert found.stdout.endswith("text: unset\n"), "with changed line ends its checksum would be wrong"
+
+
 def test_ruff_finds_nothing():
     found = subprocess.run(
         [sys.executable, "-m", "ruff", "check", "--quiet", "."], cwd=ROOT, capture_output=True, text=True

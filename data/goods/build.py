@@ -65,11 +65,12 @@ def main(unpacked):
     train, validation = train_test_split(rest, test_size=2 / 9, random_state=SEED, stratify=_labels(pictures, rest))
     rows = []
     for split, chosen in (("train", train), ("validation", validation), ("test", test)):
-        for picture in chosen:  # train_test_split has shuffled them: every slice holds all classes
+        for picture in chosen:  # train_test_split has shuffled them: a slice is a fair sample
             image, label = pictures[picture]
             path = GOODS / label / f"{Path(picture).stem.strip('_').lower()}.jpg"
             if path.exists():
                 path = path.with_name(f"{path.stem}_2.jpg")
+            assert not path.exists(), f"a third {path.name}"
             image.save(path, quality=80, optimize=True)
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
             rows.append((f"{label}/{path.name}", label, split, picture, digest))
@@ -78,7 +79,9 @@ def main(unpacked):
         writer.writerow(("file", "class", "split", "source", "sha256"))
         writer.writerows(rows)
     for label in FOLDERS:
-        print(f"{label:12} {labels.count(label)}")
+        counts = [sum(row[1:3] == (label, split) for row in rows) for split in ("train", "validation", "test")]
+        print(f"{label:12} {counts} of {labels.count(label)}")
+    print("sha256 of splits.csv:", hashlib.sha256((GOODS / "splits.csv").read_bytes()).hexdigest())
     draw_sheets(pictures)
 
 
@@ -178,4 +181,6 @@ def _labels(pictures, names=None):
 
 if __name__ == "__main__":
     Image.MAX_IMAGE_PIXELS = None  # these files are known; some are drawn very large
+    if len(sys.argv) != 2 or not all((Path(sys.argv[1]) / root).exists() for root in ROOTS.values()):
+        sys.exit(__doc__)
     main(Path(sys.argv[1]))

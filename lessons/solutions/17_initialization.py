@@ -21,7 +21,7 @@ stddev = (2 / 9) ** 0.5
 stddev = 2 / 288**0.5
 
 # %% tags=["exercise-stddev", "wrong"]
-stddev = 0.065
+stddev = 0.1
 
 # %% tags=["exercise-stddev", "wrong"]
 stddev = "he_normal"

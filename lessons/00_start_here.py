@@ -312,6 +312,7 @@ speed_deck = pd.DataFrame({
           "ResNet-56 inference, Xeon Gold / GTX 1650"])
 speed_deck.assign(ratio=(speed_deck["slower (s)"] / speed_deck["faster (s)"]).round(2))
 
+
 # %% [markdown]
 # These seconds need care too. The slide with LeNet on the GPU does not say how many epochs. The seconds for
 # ResNet, labelled 10 and 20 epochs, are those of the last epoch, as the author's

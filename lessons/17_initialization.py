@@ -86,6 +86,7 @@ train_images, test_images = (((images - mean) / spread).astype("float32") for im
 print(f"{len(train_images)} training images with standard deviation {train_images.std():.2f}, "
       f"and {len(test_images)} test images.")
 
+
 # %% [markdown]
 # ## Equal weights stay equal
 #
@@ -253,6 +254,7 @@ linear, rectified = kept["lecun_normal, linear"], kept["lecun_normal, relu"]
 claim("practice-init-lecun", measured=f"lecun_normal keeps {linear.min():.2f} to {linear.max():.2f} of a linear "
       f"signal, and {rectified.max():.1e} at most with ReLU", holds=linear.min() > 0.5 and linear.max() < 2)
 
+
 # %% [markdown]
 # The deck is right for the sum alone. But ReLU sets about half of the sums to zero, and with them half of the
 # mean square: the RMS falls by $\sqrt 2$ per layer. He et al. (2015, "Delving Deep into Rectifiers", section 2.2)
@@ -294,6 +296,7 @@ plt.show()
 for name, (sums, weights) in gradient.items():
     print(f"{name:15s} keeps {sums[0] / sums[-1]:7.2g} of the gradient on its way back to layer 1; "
           f"the RMS of its weights' gradients is {weights.min():.1e} to {weights.max():.1e}")
+
 
 # %% [markdown]
 # A weight's gradient is the signal before it times the gradient behind it. Near the input the second is lost,
@@ -369,6 +372,7 @@ plt.gca().set(yscale="log", xlabel="directions, from most to least stretched (%)
 plt.legend()
 plt.show()
 
+
 # %% [markdown]
 # Saxe et al. (2014, "Exact solutions to the nonlinear dynamics of learning in deep linear neural networks")
 # proposed them for that reason. Behind ReLU ask for `Orthogonal(gain=2**0.5)`.
@@ -401,6 +405,7 @@ plt.show()
 for name, rms in growth.items():
     print(f"{name:24s} after {blocks} blocks the RMS is {rms[-1]:.3g}")
 print(f"Variance doubled {blocks} times makes it {2 ** (blocks / 2):.3g}.")
+
 
 # %% [markdown]
 # Shrunk, the variance grows to $(1 + 1/15)^{15}$, less than $e$. The way around $F$ keeps the signal, so a

@@ -40,7 +40,7 @@ width = 256  # units in each of their layers
 images_probed = 512  # random images sent through them
 train_examples = 3000  # Fashion-MNIST images to train on, at most 60000
 epochs = 2  # passes over them
-learning_rates = [0.05, 0.01]  # of plain gradient descent; for each size of the weights the better one is kept
+learning_rates = [0.05]  # of plain gradient descent, to try; for each size of the weights the better one is kept
 deep_rates = {"glorot_uniform": [0.1], "he_normal": [0.02]}  # of the networks of twenty layers, to try
 factors = [0.1, 0.5, 1.0, 2.0, 4.0]  # initial standard deviations to train from, as multiples of He's; 1.0 among them
 seeds = [0, 1, 2]  # each training is repeated from these; three at least
@@ -417,9 +417,10 @@ print(f"Variance doubled {blocks} times makes it {2 ** (blocks / 2):.3g}.")
 # ## Does it matter for training?
 #
 # Ten layers of 100 ReLU units, trained by plain gradient descent from weights of several sizes: He's standard
-# deviation $\sqrt{2/n}$ and multiples of it. A size may just want another learning rate: so each gets two, and
-# the one that fails less often, or else has the lower training loss, counts. (`restarts` gives one network again
-# and again, drawn anew for each start and seed, without compiling it each time.)
+# deviation $\sqrt{2/n}$ and multiples of it. A size may just want another learning rate: where `learning_rates`
+# lists several, the one that fails less often, or else has the lower training loss, counts. Here it lists one;
+# with 0.01 beside it the same sizes failed. (`restarts` gives one network again and again, drawn anew for each start
+# and seed, without compiling it each time.)
 #
 # Mind a trap: an initializer *object* gives the same numbers whenever it is asked, so layers that share one
 # start as copies of each other. A name such as `"he_normal"` makes a new object for each layer; here
@@ -495,12 +496,12 @@ for factor, (_, accuracies) in normalised.items():
     print(f"{factor:4.1f} times He's with batch normalisation: test accuracy {accuracies.mean():.2f}")
 
 # %% [markdown]
-# At these learning rates, at least, the two ends fail, and in different ways. From too small weights no gradient
+# At ordinary learning rates, at least, the two ends fail, and in different ways. From too small weights no gradient
 # arrives, and the loss stays at that of guessing. From too large ones the gradients are so large that the first
-# steps throw the weights away: the loss becomes no number (NaN), or stays at guessing. Batch normalisation, which
-# brings every layer's sums back to mean 0 and variance 1, learns from every size tried, at the first learning
-# rate. It does not forgive everything: the gradient of a weight that feeds it falls as the weights grow, so large
-# ones move little and learn slowly.
+# steps throw the weights away: the loss becomes no number (NaN, here counted as infinite), or stays at guessing.
+# Batch normalisation, which brings every layer's sums back to mean 0 and variance 1, learns from every size tried.
+# It does not forgive everything: the gradient of a weight that feeds it falls as the weights grow, so large ones
+# move little and learn slowly.
 #
 # The deck says: start with random values of small variance. How small? In layers of 100 inputs He's variance is
 # 0.02; the standard deviation of 0.01 that AlexNet started from (Krizhevsky et al., 2012) means 0.0001, near our

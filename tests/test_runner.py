@@ -102,11 +102,21 @@ def test_unchanged_lessons_are_skipped(course, monkeypatch):
     course.write("90_one", "import time\nprint('new', time.time())")
     assert ran_again()
     monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setattr(backends, "find_spec", lambda name: True)  # the page does not import it
     assert ran_again()
     monkeypatch.setattr(backends, "VERSIONED", ["numpy"])
     assert ran_again()
     (course.out / "90_one.ipynb").unlink()
     assert course.go()["90_one"]["status"] == "ok"
+
+
+def test_a_backend_that_is_not_installed_is_refused_before_any_page_runs(course, monkeypatch):
+    course.write("90_one", "print(1)")
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setattr(backends, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="pip install jax. Received: backend='jax'"):
+        course.go()
+    assert not course.report.exists()
 
 
 def test_a_failed_lesson_is_run_again(course):

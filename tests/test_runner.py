@@ -191,11 +191,11 @@ def wait_until(condition, seconds=60):
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_stopped_run_leaves_nothing_half_done_and_resumes(course, signal_number):
     course.write("90_quick", "print(number)")
-    course.write("91_slow", SLOW.format(600))
+    running = course.folder / "running"
+    course.write("91_slow", f"import pathlib\npathlib.Path({str(running)!r}).touch()\n{SLOW.format(600)}")
     command = [sys.executable, "-m", "helpers", "run", "--folder", str(course.folder), "--out", str(course.out)]
     process = psutil.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_until(lambda: "90_quick" in read_report(course.report) and process.children())
-    time.sleep(2)  # into the slow lesson
+    wait_until(running.exists)
     kernels = process.children(recursive=True)
     assert kernels
     process.send_signal(signal_number)

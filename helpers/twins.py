@@ -55,7 +55,10 @@ def is_twin(lesson, path):
     if not path.exists():
         return False
     notebook = nbformat.read(path, as_version=4)
-    cells = [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in notebook.cells]
     executed = all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code" and cell.source)
-    page = [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in read_page(lesson.path).cells]
-    return executed and cells == page
+    return executed and _cells(notebook) == _cells(read_page(lesson.path))
+
+
+def _cells(notebook):
+    """Return what a page and its notebook have in common."""
+    return [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in notebook.cells]

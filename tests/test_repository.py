@@ -12,16 +12,8 @@ from helpers.lessons import find_lessons
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def tracked():
-    try:
-        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("not a git checkout")
-    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).exists()]
-
-
-def test_sizes():
-    sizes = {path: path.stat().st_size for path in tracked()}
+def test_sizes(git_files):
+    sizes = {path: path.stat().st_size for path in git_files()}
     assert sum(sizes.values()) < 58e6
     assert sum(size for path, size in sizes.items() if path.is_relative_to(ROOT / "data")) < 51e6
 

@@ -123,35 +123,42 @@ print(f"One filter for all units of a map, a convolution: {6 * (5 * 5 + 1):,} pa
 # Document Recognition", section II.B). There the images had a border of 2 pixels, 32 × 32 in all:
 # `padding="same"` does that for us. (In the paper C5 is a convolution; on maps of 5 × 5 that is a
 # dense layer.) An *activation* bends each unit's sum: ReLU is $\max(0, x)$, the habit of today, and
-# tanh is nearest to 1998. The first layer brings pixel values from 0 to 255 down to 0 to 1; it is
-# part of the model, so nobody can forget it.
+# tanh is nearest to 1998.
 
 # %%
-def lenet5(activation="relu", padding="same", pooling=layers.AveragePooling2D):
-    """Build LeNet-5 for grey images of 28 x 28 pixels and ten classes.
+def lenet5(x, num_classes=10, activation="relu", padding="same", pooling=layers.AveragePooling2D):
+    """Map images of 28 x 28 pixels, with values from 0 to 1, to logits.
 
     Args:
+        x: images ``(batch, 28, 28, channels)``.
+        num_classes: number of logits.
         activation: Keras activation of all layers with weights but the last.
         padding: padding of C1; "same" keeps 28 x 28.
         pooling: Keras layer of S2 and S4.
 
-    Returns:
-        Keras model from uint8 images ``(batch, 28, 28, 1)`` to logits ``(batch, 10)``.
-
     Source: LeCun et al., 1998, "Gradient-Based Learning Applied to Document Recognition", section II.B.
     """
-    return keras.Sequential([
-        keras.Input((28, 28, 1)),
-        layers.Rescaling(1 / 255, name="rescaling"),
-        layers.Conv2D(6, kernel_size=5, padding=padding, activation=activation, name="C1"),
-        pooling(pool_size=2, name="S2"),
-        layers.Conv2D(16, kernel_size=5, activation=activation, name="C3"),
-        pooling(pool_size=2, name="S4"),
-        layers.Flatten(name="flatten"),
-        layers.Dense(120, activation=activation, name="C5"),
-        layers.Dense(84, activation=activation, name="F6"),
-        layers.Dense(10, name="logits"),
-    ], name="lenet5")
+    x = layers.Conv2D(6, kernel_size=5, padding=padding, activation=activation, name="C1")(x)
+    x = pooling(pool_size=2, name="S2")(x)
+    x = layers.Conv2D(16, kernel_size=5, activation=activation, name="C3")(x)
+    x = pooling(pool_size=2, name="S4")(x)
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dense(120, activation=activation, name="C5")(x)
+    x = layers.Dense(84, activation=activation, name="F6")(x)
+    return layers.Dense(num_classes, name="logits")(x)
+
+
+# %% [markdown]
+# Each line takes a tensor and gives the next: all networks of the course are written so. A model is
+# what leads from a first tensor to a last one. Its first layer here brings pixel values from 0 to 255
+# down to 0 to 1; it is part of the model, so nobody can forget it.
+
+# %%
+def lenet5_model(**options):
+    """Return LeNet-5 as a Keras model from grey images, values from 0 to 255, to ten logits."""
+    images = keras.Input((28, 28, 1), name="image")
+    scaled = layers.Rescaling(1 / 255, name="rescaling")(images)
+    return keras.Model(images, lenet5(scaled, **options), name="lenet5")
 
 
 # %% [markdown]
@@ -172,14 +179,14 @@ def layer_costs(model):
 
 
 # %%
-costs = pd.DataFrame(layer_costs(lenet5()), index=["shape", "parameters", "multiply-adds"]).T
+costs = pd.DataFrame(layer_costs(lenet5_model()), index=["shape", "parameters", "multiply-adds"]).T
 for name, shape, parameters, multiply_adds in costs.itertuples():
     print(f"{name:10s} gives {str(shape):12s} with {parameters:6,} parameters and {multiply_adds:7,} multiply-adds")
 totals = costs[["parameters", "multiply-adds"]].sum()
 print(f"LeNet-5 has {totals['parameters']:,} parameters and needs {totals['multiply-adds']:,} multiply-adds per image.")
 
 # %%
-shapes = costs["shape"].drop("flatten").rename({"rescaling": "image"})
+shapes = costs["shape"].drop(["rescaling", "flatten"])
 plot_layers(shapes.to_dict(), "Maps shrink and multiply, then dense layers decide")
 plt.show()
 
@@ -207,7 +214,7 @@ print(f"The two convolutions have {shares:.0%} of the parameters and do {work:.0
 # out one unit of each map of C1 from its patch, and compare with Keras.
 
 # %%
-model = lenet5()
+model = lenet5_model()
 look = keras.Model(model.inputs, [model.get_layer("C1").output, model.get_layer("S2").output])
 convolved, pooled = look.predict(test_images[:1], verbose=0)
 
@@ -294,7 +301,7 @@ def train_best(build, learning_rates):
 
 # %%
 rates, runs = {}, {}
-rates["LeNet-5, ReLU"], runs["LeNet-5, ReLU"] = train_best(lenet5, learning_rates["LeNet-5, ReLU"])
+rates["LeNet-5, ReLU"], runs["LeNet-5, ReLU"] = train_best(lenet5_model, learning_rates["LeNet-5, ReLU"])
 relu = runs["LeNet-5, ReLU"]
 figure, axes = plt.subplots(2, 1, figsize=(5.5, 5.2))
 for ax, quantity, unit in zip(axes, ("loss", "accuracy"), ("loss (nats)", "accuracy")):
@@ -323,7 +330,7 @@ print(f"test accuracy {np.mean(accuracies):.3f} on average, from {min(accuracies
 # What does it get wrong? From here to the end of the section we look at the network of the last seed.
 
 # %%
-model = lenet5()
+model = lenet5_model()
 model.set_weights(relu[-1]["weights"])
 logits = model.predict(test_images, batch_size=500, verbose=0)
 predictions = logits.argmax(axis=1)
@@ -568,7 +575,7 @@ print(f"It has {zip_code.count_params():,} parameters; the paper says 9,760.")
 # seeds would show on these same images.
 
 # %%
-builders = {"1989, zip code": lenet_zip_code, "LeNet-5, tanh": lambda: lenet5(activation="tanh")}
+builders = {"1989, zip code": lenet_zip_code, "LeNet-5, tanh": lambda: lenet5_model(activation="tanh")}
 for network, build in builders.items():
     rates[network], runs[network] = train_best(build, learning_rates[network])
 scores = {network: [run["test"] for run in runs[network]] for network in (*builders, "LeNet-5, ReLU")}
@@ -642,7 +649,7 @@ unpadded_parameters = ...
 if unpadded_parameters is ...:
     print("Not answered yet: replace the dots above.")
 else:
-    unpadded = lenet5(padding="valid")
+    unpadded = lenet5_model(padding="valid")
     inputs = unpadded.get_layer("flatten").output.shape[1]  # of C5
     hints = {
         61706: "That is with padding. The maps shrink without it, and so does the flat layer.",
@@ -657,7 +664,7 @@ else:
     print(f"Right: {unpadded_parameters:,}. Only C5 changes, for it sees {inputs} numbers instead of 400.")
 
 # %% [markdown]
-# **Modify.** Build LeNet-5 with `pooling=layers.MaxPooling2D`, train it with `train_best` over the
+# **Modify.** Build `lenet5_model(pooling=layers.MaxPooling2D)`, train it with `train_best` over the
 # rates 0.005, 0.01 and 0.02 as you do the one with averages, and let `is_greater` with this page's
 # `margin` decide between them. Does `shift_changes` say that it is more or less sensitive to a shift?
 # "Not shown" is an answer; set `seeds` above to five and run the page again for a better one.

@@ -41,8 +41,56 @@ def draws_anew_from_each_seed(restarts):
     return first == third != second
 
 
+def gives(shape, *arguments, **options):
+    """An example of a block or network: maps of 32 x 32 with 4 channels become one tensor of this shape."""
+    return lambda build: build(keras.Input((32, 32, 4)), *arguments, **options).shape == (None, *shape)
+
+
 # A small call of each, given the copy: true where the result is right
 EXAMPLES = {
+    **{
+        f"architectures.{family}.{name}": gives((32, 32, channels), *arguments, name="unit")
+        for family in ("alexnet", "vgg", "googlenet", "resnet", "inception", "squeezenet", "mobilenet")
+        for name, channels, *arguments in (("conv_unit", 6, 6, 3), ("activate", 4, "relu"))
+    },
+    "architectures.alexnet.LocalResponseNormalization": lambda layer: (
+        (
+            keras.ops.convert_to_numpy(layer(alpha=1)(np.full((1, 1, 1, 1), 2.0))).round(4)
+            == 0.5217  # 2 / (2 + 4)^(3/4)
+        ).all()
+    ),
+    "architectures.alexnet.alexnet": gives((5,), 5, width=0.05, stem="small"),
+    "architectures.densenet.activate": gives((32, 32, 4), "relu", name="unit"),
+    "architectures.densenet.dense_block": gives((32, 32, 10), repeats=2, growth_rate=3),
+    "architectures.densenet.densenet": gives((5,), 5, blocks=(2, 2), stem="small"),
+    "architectures.densenet.preactivated_conv": gives((32, 32, 6), 6, 3, name="unit"),
+    "architectures.densenet.transition": gives((16, 16, 2)),
+    "architectures.googlenet.auxiliary_head": gives((5,), 5),
+    "architectures.googlenet.googlenet": gives((5,), 5, width=0.05),
+    "architectures.googlenet.inception_module": gives((32, 32, 12), 3, 2, 4, 1, 3, 2),
+    "architectures.inception.conv_chain": gives((15, 15, 3), [(6, (1, 7)), (3, 3, 2)], "chain"),
+    "architectures.inception.expanded_module": gives((32, 32, 2048 // 64), width=1 / 64),
+    "architectures.inception.inception_resnet_v2": gives((5,), 5, repeats=(1, 1, 1), width=0.05, stem="small"),
+    "architectures.inception.inception_stem": gives((32, 32, 19), stem="small", width=0.1),
+    "architectures.inception.inception_v3": gives((5,), 5, width=0.05, stem="small"),
+    "architectures.inception.mixed_module": gives((32, 32, 8), [[(2, 1)], [(1, 1), (3, 3)]], pooled=3),
+    "architectures.inception.scaled_residual": gives((32, 32, 4), [[(2, 1)], [(1, 1), (3, 3)]], scale=0.1),
+    "architectures.lenet.lenet5": gives((5,), 5),
+    "architectures.mobilenet.depthwise_unit": gives((16, 16, 4), strides=2, name="unit"),
+    "architectures.mobilenet.divisible": lambda divisible: [divisible(n) for n in (3, 20, 11.2)] == [8, 24, 16],
+    "architectures.mobilenet.inverted_residual": gives((32, 32, 4), 4),
+    "architectures.mobilenet.mobilenet_v1": gives((5,), 5, width=0.1, stem="small"),
+    "architectures.mobilenet.mobilenet_v2": gives((5,), 5, width=0.1, stem="small"),
+    "architectures.mobilenet.separable_block": gives((16, 16, 6), 6, strides=2),
+    "architectures.resnet.basic_block": gives((16, 16, 6), 6, strides=2, shortcut="padding"),
+    "architectures.resnet.bottleneck_block": gives((16, 16, 24), 6, strides=2),
+    "architectures.resnet.resnet": gives((5,), 5, stacks=(1, 1), filters=4, stem="small"),
+    "architectures.resnet.resnet_stack": gives((16, 16, 6), 2, 6, strides=2),
+    "architectures.resnet.shortcut_branch": gives((16, 16, 6), 6, strides=2, shortcut="padding"),
+    "architectures.squeezenet.fire_module": gives((32, 32, 6), 2, 3),
+    "architectures.squeezenet.squeezenet": gives((5,), 5, width=0.1, stem="small"),
+    "architectures.vgg.vgg": gives((5,), 5, width=0.05),
+    "architectures.vgg.vgg_stack": gives((16, 16, 6), 2, 6),
     "complexity.interleaved_times": lambda times: 0 <= times({"nothing": lambda: None})["nothing"] < 1,
     "evaluation.Comparison": lambda comparison: (
         str(comparison(0.01, 0.0, 0.02, None)) == "+0.0100, 95 % interval +0.0000 to +0.0200"
@@ -51,6 +99,7 @@ EXAMPLES = {
     "evaluation.is_greater": lambda is_greater: is_greater([3, 4, 5], [1, 2, 3], margin=1).holds is True,
     "evaluation.paired_interval": lambda interval: interval([3, 4, 5], [1, 2, 3]) == (2, 2, 2),
     "parallel.find_devices": lambda find_devices: find_devices()[0].startswith("cpu"),
+    "plots.plot_block": lambda plot: len(plot(["input", [["conv"], []], "+"], "t").patches) == 7,
     "plots.plot_by_seed": lambda plot: (
         plot({"a": [1, 2, 6]}, "loss (nats)", "t").collections[0].get_segments()[0][0][0] == 3
     ),

@@ -11,8 +11,8 @@ import pytest
 
 HELPERS = Path(__file__).resolve().parent.parent / "helpers"
 FLOW = """
-    quiet embedded datasets complexity training parallel evaluation plots claims lessons twins address exercises
-    backends kernel runner __main__
+    quiet embedded datasets architectures complexity training parallel evaluation plots claims lessons twins address
+    exercises backends kernel runner __main__
 """.split()
 
 
@@ -26,22 +26,27 @@ def imported(path):
 
 
 def modules():
-    return sorted(path.stem for path in HELPERS.glob("*.py") if path.stem != "__init__")
+    """Return ``{module: its files}``; a package is a module of several files."""
+    files = {path.stem: [path] for path in HELPERS.glob("*.py") if path.stem != "__init__"}
+    packages = {path.parent.name: sorted(path.parent.glob("*.py")) for path in HELPERS.glob("*/__init__.py")}
+    return files | packages
 
 
 def test_every_module_has_its_place():
-    assert modules() == sorted(FLOW)
+    assert sorted(modules()) == sorted(FLOW)
     package = (HELPERS / "__init__.py").read_text(encoding="utf-8")
     assert " | ".join(FLOW[1:-1]) in " ".join(package.split()), "the docstring of helpers shows the flow"
 
 
-@pytest.mark.parametrize("module", modules())
+@pytest.mark.parametrize("module", sorted(modules()))
 def test_imports_go_left(module):
     before = FLOW[: FLOW.index(module)]
-    for name in imported(HELPERS / f"{module}.py"):
-        parts = name.split(".")
-        if parts[0] == "helpers" and len(parts) > 1 and parts[1] in FLOW:
-            assert parts[1] in before, f"{module} imports {parts[1]}, which stands to its right"
+    for path in modules()[module]:
+        for name in imported(path):
+            parts = name.split(".")
+            if parts[0] == "helpers" and len(parts) > 1 and parts[1] in FLOW:
+                of_its_own = parts[1] == module and path.name == "__init__.py"
+                assert parts[1] in before or of_its_own, f"{path.name} imports {parts[1]}, which stands to its right"
 
 
 def test_evaluation_and_plots_take_arrays():

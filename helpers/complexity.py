@@ -71,9 +71,9 @@ def layer_table(model, known=None):
         A DataFrame with a row per layer and operation, named "model/layer" within a model: ``kind``, the class;
         ``shape`` of the output; ``parameters``, and how many are ``trainable``; ``multiply_adds``;
         ``weight_bytes``; ``activation_bytes``, of the output. Shapes are without the batch, bytes by each dtype.
-        Activation bytes add up to what training holds if every output is kept; in a Flatten, or a Dropout that
-        is at rest, input and output share memory. A layer called twice has one row: its weights count once,
-        its multiply-adds and outputs twice.
+        Activation bytes add up to what training holds if every output is kept. Where a layer's output may take
+        the place of its input, as that of a ReLU or Flatten may, leave out its kind. A layer called twice has
+        one row: its weights count once, its multiply-adds and outputs twice.
 
     Raises:
         ValueError: no graph, an open input size, or a layer whose multiply-adds are not known.
@@ -214,7 +214,7 @@ def _window(name, node, rank, known):
     if type(layer) in known:
         return tuple((each,) * rank for each in known[type(layer)])
     if hasattr(layer, "strides") and len(shape) == rank and "Transpose" not in kind:
-        sides = getattr(layer, "kernel_size", None) or layer.pool_size
+        sides = getattr(layer, "kernel_size", getattr(layer, "pool_size", 1))
         gaps = getattr(layer, "dilation_rate", 1)
         sides, strides, gaps = (np.broadcast_to(each, rank).tolist() for each in (sides, layer.strides, gaps))
         return [(side - 1) * gap + 1 for side, gap in zip(sides, gaps)], strides
@@ -222,7 +222,7 @@ def _window(name, node, rank, known):
     if isinstance(key, tuple) and [type(each) for each in key[: rank + 1]] == [slice] * (rank + 1):  # x[:, ::2, ::2]
         return ones, [each.step or 1 for each in key[1 : rank + 1]]
     if kind in ("Flatten", "Reshape") or kind.startswith("Global"):
-        whole = ones if len(shape) != rank or set(shape) == {1} else shape
+        whole = shape if len(shape) == rank else ones
         return whole, whole
     pointwise = """Absolute Add Average Cast Clip Concatenate Cropping1D Cropping2D Cropping3D Dense Divide Identity
         Maximum Minimum Multiply Negative Normalization Pad Power Relu Rescaling Sigmoid Sign Silu Sqrt Square
@@ -239,8 +239,8 @@ def _window(name, node, rank, known):
 def latency(model, batch_sizes=(1, 32), rounds=10):
     """Time the predictions of a model, with the batch already in memory.
 
-    The median of several calls counts, after three that trace, compile and warm up. A call has a fixed cost of
-    about a millisecond, most of the time of a small model at batch size 1.
+    The median of several calls counts, after three that trace, compile and warm up. Each call takes some time
+    whatever it computes, about 0.3 ms on a processor: in a small model, that is most of it at batch size 1.
 
     Args:
         model: of fixed input size; its images are drawn at random.
@@ -269,11 +269,10 @@ def latency(model, batch_sizes=(1, 32), rounds=10):
     try:
         for size in batch_sizes:
             batch = [random((size, *each.shape[1:])).astype(each.dtype) for each in model.inputs]
-            batch = keras.tree.pack_sequence_as(model.input, batch)
             seconds = []
             for _ in range(3 + rounds):
                 start = time.perf_counter()
-                model.predict_on_batch(batch)
+                model.predict_on_batch(batch if len(batch) > 1 else batch[0])
                 seconds.append(time.perf_counter() - start)
             found[size] = statistics.median(seconds[3:])
     finally:
@@ -285,9 +284,9 @@ def peak_memory(prepare, *arguments):
     """Measure the memory that a piece of work takes at its peak, in a fresh process.
 
     The process calls ``prepare(*arguments)``, which imports, builds and loads what is needed and returns the
-    work: a function without arguments. What the process holds then is subtracted from the most that it
-    holds during the work, looked at every millisecond. So work that traces or compiles when it is first called
-    is called once by ``prepare``, with a small batch. Memory of a GPU is not seen.
+    work: a function without arguments. What the process holds then is subtracted from the most that it holds
+    during the work, as Linux has noted it; elsewhere it is looked at every millisecond. Work that traces or
+    compiles at first is done once by ``prepare``, with a small batch. Memory of a GPU is not seen.
 
     Args:
         prepare: a function, in a notebook too; what it refers to is copied into the process.
@@ -308,7 +307,7 @@ def peak_memory(prepare, *arguments):
         print(f"{peak_memory(prepare, 16) / 2**20:.0f} MiB")
     """
     program = """if True:
-        import os, pickle, sys
+        import os, pathlib, pickle, sys
         answer = os.fdopen(os.dup(1), "w")
         os.dup2(2, 1)  # what it prints goes where errors go
         sys.path[:] = pickle.load(sys.stdin.buffer)
@@ -316,9 +315,16 @@ def peak_memory(prepare, *arguments):
         work = prepare(*arguments)
         if not callable(work):
             raise TypeError(f"Return the work as a function without arguments. Received: {work!r}")
+        try:
+            pathlib.Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+            status = pathlib.Path("/proc/self/status")
+        except OSError:  # not Linux
+            status = None
         print(os.getpid(), file=answer, flush=True)
         sys.stdin.buffer.readline()
         held = work()
+        if status:
+            print(int(status.read_text().split("VmHWM:")[1].split()[0]) * 1024, file=answer)
     """
     task = pickle.dumps(joblib.wrap_non_picklable_objects((prepare, arguments), keep_wrapper=False))
     command, environment = [sys.executable, "-c", program], {**os.environ, "KERAS_BACKEND": keras.config.backend()}
@@ -335,6 +341,7 @@ def peak_memory(prepare, *arguments):
                 while child.poll() is None:
                     held.append(process.memory_info().rss)
                     time.sleep(0.001)
+                held = [held[0], int(child.stdout.readline() or max(held))]
             except (BrokenPipeError, psutil.Error):  # it has ended
                 child.wait()
             finally:

@@ -4,6 +4,7 @@ import ast
 import builtins
 import copy
 import dis
+import functools
 import re
 import sys
 from pathlib import Path
@@ -29,6 +30,10 @@ NOT_FOR_COPYING = """
     quiet embedded datasets claims lessons twins address exercises backends kernel runner __main__ __init__
 """.split()
 NOT_ALONE = {"plots.use_course_style": "it reads course.mplstyle, which lies beside it"}
+
+
+def small_model():
+    return keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3)])
 
 
 def draws_anew_from_each_seed(restarts):
@@ -92,6 +97,10 @@ EXAMPLES = {
     "architectures.vgg.vgg": gives((5,), 5, width=0.05),
     "architectures.vgg.vgg_stack": gives((16, 16, 6), 2, 6),
     "complexity.interleaved_times": lambda times: 0 <= times({"nothing": lambda: None})["nothing"] < 1,
+    "complexity.latency": lambda latency: 0 < latency(small_model(), batch_sizes=[2], rounds=1)[2] < 60,
+    "complexity.layer_table": lambda table: table(small_model()).multiply_adds.sum() == 6 * 6 * 27 * 2,
+    "complexity.peak_memory": lambda peak: peak(functools.partial, np.ones, 10_000_000) > 70_000_000,
+    "complexity.receptive_field": lambda field: field(small_model()).field.iloc[-1] == (3, 3),
     "evaluation.Comparison": lambda comparison: (
         str(comparison(0.01, 0.0, 0.02, None)) == "+0.0100, 95 % interval +0.0000 to +0.0200"
     ),

@@ -19,6 +19,8 @@ class LocalResponseNormalization(layers.Layer):
     Raises:
         ValueError: an even or negative size.
 
+    Taught in lesson 04.
+
     Source: Krizhevsky et al., 2012, "ImageNet Classification with Deep Convolutional Neural Networks", section 3.3.
     """
 

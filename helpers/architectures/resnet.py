@@ -40,6 +40,8 @@ def shortcut_branch(x, filters, strides=1, shortcut="projection", name="shortcut
     Returns:
         Maps ``(batch, height / strides, width / strides, filters)``.
 
+    Taught in lesson 07.
+
     Source: He et al., 2015, "Deep Residual Learning for Image Recognition", section 3.3.
     """
     if strides == 1 and x.shape[-1] == filters:
@@ -63,6 +65,8 @@ def basic_block(x, filters, strides=1, shortcut="projection", activation="relu",
 
     Returns:
         Maps ``(batch, height / strides, width / strides, filters)``.
+
+    Taught in lesson 07.
 
     Source: He et al., 2015, figure 5, left.
     """

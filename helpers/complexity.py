@@ -148,7 +148,8 @@ def receptive_field(model, known=None):
         field = tuple(r + (k - 1) * j for r, k, j in zip(field, sides, stride))
         stride = tuple(j * s for j, s in zip(stride, strides))
         found.update({id(each): (field, stride) for each in node.outputs})
-        rows[name] = max(rows.get(name, (field, stride)), (field, stride))
+        calls = zip(rows.get(name, (field, stride)), (field, stride))
+        rows[name] = tuple(tuple(map(max, zip(*each))) for each in calls)  # the widest, where it is called twice
     return pd.DataFrame.from_dict(rows, orient="index", columns=["field", "stride"]).rename_axis("layer")
 
 
@@ -213,8 +214,8 @@ def _window(name, node, rank, known):
     shape = _map_shape(layer, node.input_tensors[0].shape)
     if type(layer) in known:
         return tuple((each,) * rank for each in known[type(layer)])
-    if hasattr(layer, "strides") and len(shape) == rank and "Transpose" not in kind:
-        sides = getattr(layer, "kernel_size", getattr(layer, "pool_size", 1))
+    sides = getattr(layer, "kernel_size", getattr(layer, "pool_size", None))
+    if sides is not None and len(shape) == rank and "Transpose" not in kind:
         gaps = getattr(layer, "dilation_rate", 1)
         sides, strides, gaps = (np.broadcast_to(each, rank).tolist() for each in (sides, layer.strides, gaps))
         return [(side - 1) * gap + 1 for side, gap in zip(sides, gaps)], strides

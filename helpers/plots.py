@@ -1,5 +1,6 @@
 """Every picture of the course. A plot takes arrays, draws into ``ax`` or a new one, and returns it."""
 
+import functools
 import itertools
 from pathlib import Path
 
@@ -147,6 +148,7 @@ def plot_block(block, title, ax=None):
     return ax
 
 
+@functools.cache
 def _text_width(text, points, weight="normal"):
     """Return the inches that the longest line of a text takes."""
     font = FontProperties(weight=weight)

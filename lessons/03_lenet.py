@@ -126,7 +126,7 @@ print(f"One filter for all units of a map, a convolution: {6 * (5 * 5 + 1):,} pa
 # tanh is nearest to 1998.
 
 # %%
-def lenet5(x, num_classes=10, activation="relu", padding="same", pooling=layers.AveragePooling2D):
+def lenet5(x, num_classes, activation="relu", padding="same", pooling=layers.AveragePooling2D):
     """Map images of 28 x 28 pixels, with values from 0 to 1, to logits.
 
     Args:
@@ -158,7 +158,7 @@ def lenet5_model(**options):
     """Return LeNet-5 as a Keras model from grey images, values from 0 to 255, to ten logits."""
     images = keras.Input((28, 28, 1), name="image")
     scaled = layers.Rescaling(1 / 255, name="rescaling")(images)
-    return keras.Model(images, lenet5(scaled, **options), name="lenet5")
+    return keras.Model(images, lenet5(scaled, num_classes=10, **options), name="lenet5")
 
 
 # %% [markdown]

@@ -7,9 +7,19 @@ import numpy as np
 import pytest
 from keras import layers
 
-from helpers.architectures import NETWORKS, SMALLEST, build
-from helpers.architectures.alexnet import LocalResponseNormalization
-from helpers.architectures.resnet import shortcut_branch
+from helpers.architectures import (
+    NETWORKS,
+    SMALLEST,
+    alexnet,
+    build,
+    googlenet,
+    inception,
+    mobilenet,
+    resnet,
+    squeezenet,
+    vgg,
+)
+from helpers.complexity import layer_table
 
 
 @pytest.fixture(autouse=True)
@@ -155,7 +165,8 @@ def test_layers_are_arguments(name):
         name, (28, 28, 1), 10, **NARROW[name], activation=layers.PReLU, convolution=convolution, normalization=None
     )
     kinds = [type(layer) for layer in model.layers]
-    assert kinds.count(layers.Conv2D) == len(made) > 0, "every convolution is the one given"
+    assert kinds.count(layers.Conv2D) == len(made) + ("squeezenet" in name) > 1, "every convolution but that of logits"
+    assert all(layer.use_bias for layer in made), "without normalisation a convolution has a bias"
     assert layers.PReLU in kinds and layers.Activation not in kinds and layers.BatchNormalization not in kinds
     normalized = build(
         name, (28, 28, 1), 10, **NARROW[name], normalization=partial(layers.BatchNormalization, epsilon=2)
@@ -172,6 +183,12 @@ def test_layers_are_arguments(name):
         (("resnet20", (28, 28), 10), {}, ValueError, "Received: input_shape"),
         (("resnet20", (28, None, 1), 10), {}, ValueError, "Received: input_shape"),
         (("resnet20", (28, 28, 1), 0), {}, ValueError, "Received: num_classes=0"),
+        (("resnet20", (28, 28, 1), 2.0), {}, ValueError, "Received: num_classes=2.0"),
+        (("resnet20", (28, 28, 1), 10), {"width": 0}, ValueError, "Received: width=0"),
+        (("resnet20", (28, 28, 1), 10), {"activation": None}, ValueError, "An activation is a name"),
+        (("resnet20", (28, 28, 1), 10), {"activation": layers.PReLU()}, ValueError, "An activation is a name"),
+        (("alexnet", (227, 227, 3), 10), {"groups": 3}, ValueError, "Received: groups=3"),
+        (("googlenet", (32, 32, 3), 10), {"auxiliary": True}, ValueError, "maps of 5 x 5"),
         (("resnet18", (28, 28, 1), 10), {}, ValueError, 'of 8 x 8 with stem="small"'),
         (("resnet20", (28, 28, 1), 10), {"shortcut": "identity"}, ValueError, "Received: shortcut='identity'"),
         (("squeezenet", (64, 64, 1), 10), {"version": "2"}, ValueError, "Received: version='2'"),
@@ -181,6 +198,63 @@ def test_layers_are_arguments(name):
 def test_bad_arguments(arguments, options, error, message):
     with pytest.raises(error, match=message):
         build(*arguments, **options)
+
+
+PUBLISHED_WORK = {  # multiply-adds of one image, side
+    "alexnet": (724e6, 227),
+    "googlenet": (1.58e9, 224),
+    "resnet18": (1.81e9, 224),
+    "resnet20": (40.6e6, 32),
+    "resnet56": (125.5e6, 32),
+    "squeezenet": (0.83e9, 227),
+    "squeezenet_1_1": (0.35e9, 227),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED_WORK)
+def test_multiply_adds(name):
+    """Those with a twin have their strides and poolings compared by it; these by their work."""
+    work, side = PUBLISHED_WORK[name]
+    table = layer_table(build(name, (side, side, 3), 10 if side == 32 else 1000))
+    assert table["multiply_adds"].sum() == pytest.approx(work, rel=0.01)
+
+
+@pytest.mark.parametrize("name", [name for name in FLEXIBLE if name not in ("vgg19", "resnet152")])
+def test_the_small_stem_keeps_the_side_and_width_saves_parameters(name):
+    wide, narrow = (build(name, (32, 32, 3), 10, stem="small", width=width) for width in (0.2, 0.1))
+    first = next(layer for layer in wide.layers if isinstance(layer, layers.Conv2D))
+    assert first.output.shape[1:3] == (32, 32)
+    assert narrow.count_params() < 0.6 * wide.count_params()
+
+
+@pytest.mark.parametrize(("name", "alpha"), [("v1", 0.5), ("v2", 0.35), ("v2", 0.5), ("v2", 1.4)])
+def test_mobilenets_of_other_widths(name, alpha):
+    application = {"v1": applications.MobileNet, "v2": applications.MobileNetV2}[name]
+    twin = application(weights=None, input_shape=(32, 32, 3), classes=10, alpha=alpha)
+    assert build(f"mobilenet_{name}", (32, 32, 3), 10, width=alpha).count_params() == twin.count_params()
+
+
+def test_dropout_and_depthwise_layers_are_arguments():
+    made = []
+
+    def depthwise(*arguments, **options):
+        made.append(layers.DepthwiseConv2D(*arguments, **options))
+        return made[-1]
+
+    for name, dropped in (("alexnet", 2), ("vgg16", 2), ("googlenet", 1), ("squeezenet", 1), ("mobilenet_v1", 1)):
+        model = build(name, (32, 32, 3), 10, stem="small", width=0.1, dropout=0.123)
+        assert [layer.rate for layer in model.layers if isinstance(layer, layers.Dropout)] == dropped * [0.123]
+    for name in ("mobilenet_v1", "mobilenet_v2"):
+        made.clear()
+        model = build(name, (32, 32, 3), 10, stem="small", width=0.1, depthwise=depthwise)
+        assert len(made) == sum(isinstance(layer, layers.DepthwiseConv2D) for layer in model.layers) > 10
+
+
+def test_units_without_a_name_can_be_put_together():
+    inputs = keras.Input((8, 8, 4))
+    for family in (alexnet, vgg, googlenet, resnet, inception, squeezenet, mobilenet):
+        outputs = family.conv_unit(family.conv_unit(inputs, 4, 3), 4, 3)
+        assert keras.Model(inputs, outputs).count_params() > 0  # Keras refuses a name used twice
 
 
 def test_googlenet_has_two_auxiliary_heads():
@@ -202,14 +276,16 @@ def test_local_response_normalization():
     for i in range(7):
         total = np.sum(inputs[..., max(0, i - 2) : i + 3] ** 2, axis=-1)
         expected[..., i] = inputs[..., i] / (2 + 1e-4 * total) ** 0.75
-    np.testing.assert_allclose(LocalResponseNormalization()(inputs), expected, rtol=1e-5)
+    np.testing.assert_allclose(alexnet.LocalResponseNormalization()(inputs), expected, rtol=1e-5)
     with pytest.raises(ValueError, match="Received: size=4"):
-        LocalResponseNormalization(size=4)
+        alexnet.LocalResponseNormalization(size=4)
 
 
 def test_a_shortcut_without_weights():
     inputs = np.arange(2 * 4 * 4 * 3, dtype="float32").reshape(2, 4, 4, 3)
-    outputs = keras.ops.convert_to_numpy(shortcut_branch(keras.ops.array(inputs), 5, strides=2, shortcut="padding"))
+    outputs = keras.ops.convert_to_numpy(
+        resnet.shortcut_branch(keras.ops.array(inputs), 5, strides=2, shortcut="padding")
+    )
     np.testing.assert_array_equal(outputs[..., :3], inputs[:, ::2, ::2])
     assert outputs.shape == (2, 2, 2, 5) and not outputs[..., 3:].any()
 
@@ -220,4 +296,5 @@ def test_a_saved_network_comes_back(name, tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (2, 28, 28, 1), dtype="uint8")
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(loaded(images), model(images))
+    answers = [keras.ops.convert_to_numpy(each(images)) for each in (loaded, model)]
+    np.testing.assert_array_equal(*answers)

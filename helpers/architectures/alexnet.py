@@ -54,7 +54,7 @@ def conv_unit(
 ):
     """Convolve, then activate; ``name`` is that of the convolution."""
     x = convolution(filters, kernel_size, strides=strides, padding=padding, groups=groups, name=name)(x)
-    return activate(x, activation, name=f"{name}_activation")
+    return activate(x, activation, name=name and f"{name}_activation")
 
 
 def activate(x, activation, name=None):
@@ -76,13 +76,13 @@ def alexnet(
     """Map images to logits by AlexNet: five convolutions, three dense layers.
 
     Args:
-        x: images scaled to 0 to 1, ``(batch, 227, 227, 3)`` in the paper.
+        x: images scaled to 0 to 1, ``(batch, 227, 227, 3)``, where the paper says 224.
         num_classes: number of logits.
-        groups: halves into which convolutions 2, 4 and 5 are split, each seeing one half of the channels: 2 in
+        groups: parts into which convolutions 2, 4 and 5 are split, each seeing its part of the channels: 2 in
             the paper, which had two GPUs; 1 for none.
         width: factor on all filters and units.
         stem: "imagenet", a first convolution of 11 x 11 that moves by 4 pixels; "small", of 5 x 5 that moves by 1.
-        dropout: share of values dropped before each of the two dense layers.
+        dropout: share of values dropped after each dense layer but the last.
         activation: name of a Keras activation, or a function that makes a layer.
         normalization: function that makes the layer after convolutions 1 and 2, or None.
         convolution: function that makes a convolution, called as ``keras.layers.Conv2D``.
@@ -91,13 +91,15 @@ def alexnet(
         Logits of shape ``(batch, num_classes)``.
 
     Raises:
-        ValueError: another stem.
+        ValueError: another stem, or other groups than 1 and 2.
 
     Source: Krizhevsky et al., 2012, "ImageNet Classification with Deep Convolutional Neural Networks", section 3.
     """
     stems = {"imagenet": (11, 4, "valid"), "small": (5, 1, "same")}
     if stem not in stems:
         raise ValueError(f"A stem is one of {', '.join(stems)}. Received: stem={stem!r}")
+    if groups not in (1, 2):
+        raise ValueError(f"Groups are 1 or 2. Received: groups={groups!r}")
     kernel_size, strides, padding = stems[stem]
     maps = [2 * max(1, round(filters * width / 2)) for filters in (96, 256, 384, 384, 256)]  # even, for two groups
     units = max(1, round(4096 * width))
@@ -114,6 +116,6 @@ def alexnet(
     x = layers.MaxPooling2D(3, strides=2, name="pool5")(x)
     x = layers.Flatten(name="flatten")(x)
     for name in ("dense6", "dense7"):
-        x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
         x = activate(layers.Dense(units, name=name)(x), activation, name=f"{name}_activation")
+        x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
     return layers.Dense(num_classes, name="logits")(x)

@@ -13,9 +13,9 @@ def preactivated_conv(
     name=None,
 ):
     """Normalise where asked, activate, then convolve; ``name`` is that of the convolution."""
-    x = normalization(name=f"{name}_normalization")(x) if normalization else x
-    x = activate(x, activation, name=f"{name}_activation")
-    return convolution(filters, kernel_size, padding="same", use_bias=False, name=name)(x)
+    x = normalization(name=name and f"{name}_normalization")(x) if normalization else x
+    x = activate(x, activation, name=name and f"{name}_activation")
+    return convolution(filters, kernel_size, padding="same", use_bias=normalization is None, name=name)(x)
 
 
 def activate(x, activation, name=None):
@@ -98,7 +98,7 @@ def densenet(
     Raises:
         ValueError: another stem.
 
-    Source: Huang et al., 2016, "Densely Connected Convolutional Networks", table 1.
+    Source: Huang et al., 2016, "Densely Connected Convolutional Networks", table 1 and, for CIFAR, section 3.
     """
     if stem not in ("imagenet", "small"):
         raise ValueError(f"A stem is one of imagenet, small. Received: stem={stem!r}")
@@ -106,13 +106,13 @@ def densenet(
     kinds = {"activation": activation, "normalization": normalization, "convolution": convolution}
     if stem == "imagenet":
         x = layers.ZeroPadding2D(3, name="stem_padding")(x)
-        x = convolution(2 * growth_rate, 7, strides=2, use_bias=False, name="stem")(x)
+        x = convolution(2 * growth_rate, 7, strides=2, use_bias=normalization is None, name="stem")(x)
         x = normalization(name="stem_normalization")(x) if normalization else x
         x = activate(x, activation, name="stem_activation")
         x = layers.ZeroPadding2D(1, name="stem_pool_padding")(x)
         x = layers.MaxPooling2D(3, strides=2, name="stem_pool")(x)
     else:
-        x = convolution(2 * growth_rate, 3, padding="same", use_bias=False, name="stem")(x)
+        x = convolution(2 * growth_rate, 3, padding="same", use_bias=normalization is None, name="stem")(x)
     for index, repeats in enumerate(blocks):
         x = transition(x, compression, name=f"transition{index}", **kinds) if index else x
         x = dense_block(x, repeats, growth_rate, name=f"block{index + 1}", **kinds)

@@ -9,8 +9,8 @@ def conv_unit(
     """Convolve, normalise where asked, then activate; ``name`` is that of the convolution."""
     bias = normalization is None
     x = convolution(filters, kernel_size, strides=strides, padding="same", use_bias=bias, name=name)(x)
-    x = normalization(name=f"{name}_normalization")(x) if normalization else x
-    return activate(x, activation, name=f"{name}_activation")
+    x = normalization(name=name and f"{name}_normalization")(x) if normalization else x
+    return activate(x, activation, name=name and f"{name}_activation")
 
 
 def activate(x, activation, name=None):
@@ -59,8 +59,13 @@ def auxiliary_head(x, num_classes, width=1.0, activation="relu", name="auxiliary
     Returns:
         Logits of shape ``(batch, num_classes)``.
 
+    Raises:
+        ValueError: smaller maps.
+
     Source: Szegedy et al., 2014, section 5.
     """
+    if min(x.shape[1:3]) < 5:
+        raise ValueError(f"An auxiliary head takes maps of 5 x 5 or more: give larger images. Received: {x.shape[1:3]}")
     x = layers.AveragePooling2D(5, strides=3, name=f"{name}_pool")(x)
     x = conv_unit(x, max(1, round(128 * width)), 1, activation=activation, name=f"{name}_1x1", **kinds)
     x = layers.Dense(max(1, round(1024 * width)), name=f"{name}_dense")(layers.Flatten(name=f"{name}_flatten")(x))

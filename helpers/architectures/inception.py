@@ -15,9 +15,11 @@ def conv_unit(
     name=None,
 ):
     """Convolve, normalise where asked, then activate; ``name`` is that of the convolution."""
-    x = convolution(filters, kernel_size, strides=strides, padding=padding, use_bias=False, name=name)(x)
-    x = normalization(name=f"{name}_normalization")(x) if normalization else x
-    return activate(x, activation, name=f"{name}_activation")
+    x = convolution(filters, kernel_size, strides=strides, padding=padding, use_bias=normalization is None, name=name)(
+        x
+    )
+    x = normalization(name=name and f"{name}_normalization")(x) if normalization else x
+    return activate(x, activation, name=name and f"{name}_activation")
 
 
 def activate(x, activation, name=None):
@@ -30,19 +32,19 @@ def conv_chain(x, units, name, width=1.0, **kinds):
 
     Args:
         x: maps ``(batch, height, width, channels)``.
-        units: ``(filters, kernel_size)`` of each; a third entry of 2 halves the size, without padding.
+        units: ``(filters, kernel_size)`` of each; a third entry is its strides, then without padding.
         name: begins the names of the layers.
         width: factor on all filters.
         kinds: activation, normalization and convolution, as for ``conv_unit``.
     """
-    for index, (filters, kernel_size, *halved) in enumerate(units):
-        strides, padding = (2, "valid") if halved else (1, "same")
+    for index, (filters, kernel_size, *strided) in enumerate(units):
+        strides, padding = (strided[0], "valid") if strided else (1, "same")
         filters = max(1, round(filters * width))
         x = conv_unit(x, filters, kernel_size, strides, padding, name=f"{name}_conv{index + 1}", **kinds)
     return x
 
 
-def mixed_module(x, branches, pooled=None, name="mixed", width=1.0, **kinds):
+def mixed_module(x, branches, pooled=None, name="mixed", **kinds):
     """Look at the same maps with several chains of convolutions and a pooling, and lay the answers side by side.
 
     Args:
@@ -51,15 +53,14 @@ def mixed_module(x, branches, pooled=None, name="mixed", width=1.0, **kinds):
         pooled: filters of the 1 x 1 after an average pooling of 3 x 3; None for a maximum pooling that halves the
             size, where the branches halve it too.
         name: of the joined maps, and begins the names of the layers.
-        width: factor on all filters.
-        kinds: activation, normalization and convolution, as for ``conv_unit``.
+        kinds: width, activation, normalization and convolution, as for ``conv_chain``.
 
     Returns:
         Maps with the channels of all branches.
 
-    Source: Szegedy et al., 2015, "Rethinking the Inception Architecture for Computer Vision", figures 5, 6 and 10.
+    Source: Szegedy et al., 2015, "Rethinking the Inception Architecture for Computer Vision", figures 6 and 10;
+    with a 5 x 5 where the published network has one.
     """
-    kinds["width"] = width
     outputs = [conv_chain(x, units, f"{name}_branch{index + 1}", **kinds) for index, units in enumerate(branches)]
     if pooled is None:
         outputs.append(layers.MaxPooling2D(3, strides=2, name=f"{name}_pool")(x))
@@ -103,8 +104,14 @@ def inception_stem(x, stem="imagenet", width=1.0, **kinds):
         width: factor on all filters.
         kinds: activation, normalization and convolution, as for ``conv_unit``.
 
-    Source: Szegedy et al., 2015, table 1; filters of 80 and 192 as published with the trained network.
+    Raises:
+        ValueError: another stem.
+
+    Source: Szegedy et al., 2015, table 1, with the fourth convolution of 1 x 1 and the poolings of the published
+    network.
     """
+    if stem not in ("imagenet", "small"):
+        raise ValueError(f"A stem is one of imagenet, small. Received: stem={stem!r}")
     first, second, third, fourth, fifth = (max(1, round(filters * width)) for filters in (32, 32, 64, 80, 192))
     strides, padding = (2, "valid") if stem == "imagenet" else (1, "same")
     x = conv_unit(x, first, 3, strides, padding, name="stem_conv1", **kinds)
@@ -145,8 +152,6 @@ def inception_v3(
     Source: Szegedy et al., 2015, "Rethinking the Inception Architecture for Computer Vision", table 1; filters as
     published with the trained network, without the auxiliary head.
     """
-    if stem not in ("imagenet", "small"):
-        raise ValueError(f"A stem is one of imagenet, small. Received: stem={stem!r}")
     kinds = {"activation": activation, "normalization": normalization, "convolution": convolution, "width": width}
     x = inception_stem(x, stem, **kinds)
     for index, pooled in enumerate((32, 64, 64)):  # 35 x 35
@@ -168,7 +173,7 @@ def inception_v3(
 def scaled_residual(x, branches, scale, activation="relu", convolution=layers.Conv2D, name="residual", **kinds):
     r"""Add to the input a small part of what an inception module makes of it.
 
-    $y = f(x + s\,g(x))$: without the scale s, networks of many filters break down early in training.
+    $y = x + s\,g(x)$: without the scale s, networks of many filters break down early in training.
 
     Args:
         x: maps ``(batch, height, width, channels)``.
@@ -224,10 +229,8 @@ def inception_resnet_v2(
         ValueError: another stem.
 
     Source: Szegedy et al., 2016, "Inception-v4, Inception-ResNet and the Impact of Residual Connections on Learning",
-    figure 15; stem, filters and scales as published with the trained network.
+    figure 15; stem, repeats, filters and scales as published with the trained network.
     """
-    if stem not in ("imagenet", "small"):
-        raise ValueError(f"A stem is one of imagenet, small. Received: stem={stem!r}")
     kinds = {"activation": activation, "normalization": normalization, "convolution": convolution, "width": width}
     mixed = [(96, 1)], [(48, 1), (64, 5)], [(64, 1), (96, 3), (96, 3)]
     x = mixed_module(inception_stem(x, stem, **kinds), mixed, 64, name="mixed", **kinds)

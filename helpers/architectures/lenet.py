@@ -1,9 +1,9 @@
-"""LeNet-5 of LeCun et al., 1998."""
+"""LeNet-5 of LeCun et al., 1998, as it is built today: C3 sees all maps of S2, and pooling has no weights."""
 
 from keras import layers
 
 
-def lenet5(x, num_classes=10, activation="relu", padding="same", pooling=layers.AveragePooling2D):
+def lenet5(x, num_classes, activation="relu", padding="same", pooling=layers.AveragePooling2D):
     """Map images to logits by LeNet-5.
 
     Args:

@@ -14,9 +14,9 @@ def conv_unit(
     name=None,
 ):
     """Convolve, normalise where asked, then activate where asked; ``name`` is that of the convolution."""
-    x = convolution(filters, kernel_size, strides=strides, padding="same", use_bias=False, name=name)(x)
-    x = normalization(name=f"{name}_normalization")(x) if normalization else x
-    return activate(x, activation, name=f"{name}_activation") if activation else x
+    x = convolution(filters, kernel_size, strides=strides, padding="same", use_bias=normalization is None, name=name)(x)
+    x = normalization(name=name and f"{name}_normalization")(x) if normalization else x
+    return activate(x, activation, name=name and f"{name}_activation") if activation else x
 
 
 def depthwise_unit(
@@ -28,9 +28,9 @@ def depthwise_unit(
     name=None,
 ):
     """Convolve each channel with a 3 x 3 filter of its own, normalise where asked, then activate."""
-    x = depthwise(3, strides=strides, padding="same", use_bias=False, name=name)(x)
-    x = normalization(name=f"{name}_normalization")(x) if normalization else x
-    return activate(x, activation, name=f"{name}_activation")
+    x = depthwise(3, strides=strides, padding="same", use_bias=normalization is None, name=name)(x)
+    x = normalization(name=name and f"{name}_normalization")(x) if normalization else x
+    return activate(x, activation, name=name and f"{name}_activation")
 
 
 def activate(x, activation, name=None):
@@ -98,7 +98,8 @@ def mobilenet_v1(
     Raises:
         ValueError: another stem.
 
-    Source: Howard et al., 2017, "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision", table 1.
+    Source: Howard et al., 2017, "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision", table 1;
+    ReLU6 and dropout as in Keras Applications, and no strides in the last block, which the table prints by mistake.
     """
     blocks = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *5 * [(512, 1)], (1024, 2), (1024, 1)]
     if stem not in ("imagenet", "small"):
@@ -136,8 +137,13 @@ def inverted_residual(
     Returns:
         Maps ``(batch, height / strides, width / strides, filters)``.
 
+    Raises:
+        ValueError: an expansion below 1.
+
     Source: Sandler et al., 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks", section 3.3 and table 1.
     """
+    if expansion < 1:
+        raise ValueError(f"An expansion is 1 or more. Received: expansion={expansion!r}")
     y = x
     if expansion > 1:
         y = conv_unit(y, expansion * x.shape[-1], 1, 1, activation, normalization, convolution, name=f"{name}_expand")
@@ -146,10 +152,10 @@ def inverted_residual(
     return layers.Add(name=f"{name}_add")([x, y]) if strides == 1 and x.shape[-1] == filters else y
 
 
-def divisible(filters, divisor=8):
+def divisible(filters):
     """Round to a multiple of 8 that is not more than a tenth smaller, as the authors' code does."""
-    rounded = max(divisor, int(filters + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < 0.9 * filters else rounded
+    rounded = max(8, int(filters + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * filters else rounded
 
 
 def mobilenet_v2(

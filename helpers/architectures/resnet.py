@@ -16,9 +16,11 @@ def conv_unit(
     name=None,
 ):
     """Convolve, normalise where asked, then activate where asked; ``name`` is that of the convolution."""
-    x = convolution(filters, kernel_size, strides=strides, padding=padding, use_bias=use_bias, name=name)(x)
-    x = normalization(name=f"{name}_normalization")(x) if normalization else x
-    return activate(x, activation, name=f"{name}_activation") if activation else x
+    x = convolution(
+        filters, kernel_size, strides=strides, padding=padding, use_bias=use_bias or normalization is None, name=name
+    )(x)
+    x = normalization(name=name and f"{name}_normalization")(x) if normalization else x
+    return activate(x, activation, name=name and f"{name}_activation") if activation else x
 
 
 def activate(x, activation, name=None):
@@ -140,7 +142,7 @@ def resnet(
         num_classes: number of logits.
         stacks: blocks in each stack. Each stack has twice the filters of the one before, and all but the first
             halve the size. The default is ResNet-18; (3, 4, 6, 3) with bottleneck blocks is ResNet-50, (9, 9, 9) with
-            16 filters and the small stem ResNet-56.
+            16 filters, the small stem and shortcuts by padding ResNet-56.
         block: ``basic_block`` or ``bottleneck_block``.
         filters: of the first stack.
         width: factor on all filters.
@@ -150,7 +152,8 @@ def resnet(
         activation: name of a Keras activation, or a function that makes a layer.
         normalization: function that makes the layer after each convolution, or None.
         convolution: function that makes a convolution, called as ``keras.layers.Conv2D``.
-        use_bias: whether convolutions have biases too, as in Keras Applications; normalisation makes them idle.
+        use_bias: whether convolutions have biases beside normalisation, which makes them idle, as in Keras
+            Applications; without normalisation they have them anyway.
 
     Returns:
         Logits of shape ``(batch, num_classes)``.

@@ -17,8 +17,8 @@ def conv_unit(
     """Convolve, normalise where asked, then activate; ``name`` is that of the convolution."""
     bias = normalization is None
     x = convolution(filters, kernel_size, strides=strides, padding=padding, use_bias=bias, name=name)(x)
-    x = normalization(name=f"{name}_normalization")(x) if normalization else x
-    return activate(x, activation, name=f"{name}_activation")
+    x = normalization(name=name and f"{name}_normalization")(x) if normalization else x
+    return activate(x, activation, name=name and f"{name}_activation")
 
 
 def activate(x, activation, name=None):
@@ -61,7 +61,7 @@ def squeezenet(
     """Map images to logits by SqueezeNet: fire modules with pooling between them, and no dense layer.
 
     Args:
-        x: images scaled to 0 to 1, ``(batch, 227, 227, 3)`` in the paper.
+        x: images scaled to 0 to 1, ``(batch, 227, 227, 3)``, where the paper says 224.
         num_classes: number of logits.
         version: "1.0", the paper's; "1.1", by the same authors, which does the same with less than half of the work.
         width: factor on all filters.
@@ -69,7 +69,8 @@ def squeezenet(
         dropout: share of values dropped before the last convolution.
         activation: name of a Keras activation, or a function that makes a layer.
         normalization: function that makes the layer after each convolution, or None as in the paper.
-        convolution: function that makes a convolution, called as ``keras.layers.Conv2D``.
+        convolution: function that makes a convolution, called as ``keras.layers.Conv2D``; not the last, which makes
+            the logits.
 
     Returns:
         Logits of shape ``(batch, num_classes)``.
@@ -99,5 +100,5 @@ def squeezenet(
         squeezed = max(1, round(squeezed * width))
         x = fire_module(x, squeezed, 4 * squeezed, name=f"fire{number}", **kinds)
     x = layers.Dropout(dropout, name="dropout")(x)
-    x = convolution(num_classes, 1, name="conv10")(x)
+    x = layers.Conv2D(num_classes, 1, name="conv10")(x)
     return layers.GlobalAveragePooling2D(name="logits")(x)

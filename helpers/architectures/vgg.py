@@ -6,8 +6,8 @@ from keras import layers
 def conv_unit(x, filters, kernel_size, activation="relu", normalization=None, convolution=layers.Conv2D, name=None):
     """Convolve, normalise where asked, then activate; ``name`` is that of the convolution."""
     x = convolution(filters, kernel_size, padding="same", use_bias=normalization is None, name=name)(x)
-    x = normalization(name=f"{name}_normalization")(x) if normalization else x
-    return activate(x, activation, name=f"{name}_activation")
+    x = normalization(name=name and f"{name}_normalization")(x) if normalization else x
+    return activate(x, activation, name=name and f"{name}_activation")
 
 
 def activate(x, activation, name=None):
@@ -39,7 +39,7 @@ def vgg(
     x,
     num_classes,
     stacks=((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)),
-    units=4096,
+    units=None,
     width=1.0,
     stem="imagenet",
     dropout=0.5,
@@ -53,8 +53,8 @@ def vgg(
         x: images scaled to 0 to 1, ``(batch, 224, 224, 3)`` in the paper.
         num_classes: number of logits.
         stacks: convolutions and filters of each stack; the default is configuration D, VGG16.
-        units: of each of the two dense layers before the logits.
-        width: factor on all filters and units.
+        units: of each of the two dense layers before the logits; None for 4096 times ``width``.
+        width: factor on all filters.
         stem: "imagenet", every stack ends in pooling; "small", the first does not.
         dropout: share of values dropped after each dense layer but the last.
         activation: name of a Keras activation, or a function that makes a layer.
@@ -76,7 +76,8 @@ def vgg(
         pooling = index > 0 or stem == "imagenet"
         x = vgg_stack(x, repeats, max(1, round(filters * width)), pooling, name=f"stack{index + 1}", **kinds)
     x = layers.Flatten(name="flatten")(x)
+    units = units or max(1, round(4096 * width))
     for name in ("dense1", "dense2"):
-        x = activate(layers.Dense(max(1, round(units * width)), name=name)(x), activation, name=f"{name}_activation")
+        x = activate(layers.Dense(units, name=name)(x), activation, name=f"{name}_activation")
         x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
     return layers.Dense(num_classes, name="logits")(x)

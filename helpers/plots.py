@@ -90,13 +90,14 @@ def plot_layers(shapes, title, ax=None):
         sheets = min(shape[-1], 8) if len(shape) == 3 else 1
         height = shape[0] / largest if len(shape) == 3 else (shape[0] / most) ** 0.5
         width = height if len(shape) == 3 else 0.08
-        for sheet in range(sheets):
-            corner = left + 0.05 * sheet, -height / 2 - 0.05 * (sheet - (sheets - 1) / 2)
-            ax.add_patch(plt.Rectangle(corner, width, height, facecolor="#cfe3f1", edgecolor="C0", lw=0.8))
-        width += 0.05 * (sheets - 1)
         size = " × ".join(map(str, shape))
-        ax.text(left + width / 2, -0.85, f"{name}\n{size}", ha="center", va="top", fontsize=8)
-        left += max(width, 0.45) + 0.25
+        room = max(width + 0.05 * (sheets - 1), 0.06 * max(len(size), len(name)))
+        corner = left + (room - width - 0.05 * (sheets - 1)) / 2
+        for sheet in range(sheets):
+            place = corner + 0.05 * sheet, -height / 2 - 0.05 * (sheet - (sheets - 1) / 2)
+            ax.add_patch(plt.Rectangle(place, width, height, facecolor="#cfe3f1", edgecolor="C0", lw=0.8))
+        ax.text(left + room / 2, -0.85, f"{name}\n{size}", ha="center", va="top", fontsize=8)
+        left += room + 0.25
     ax.set(xlim=(-0.2, left), ylim=(-1.1, 0.7), aspect="equal", title=title)
     ax.axis("off")
     return ax

@@ -307,7 +307,7 @@ print(f"Its convolutions hold {shares.parameters:.0%} of the parameters and do {
 
 # %%
 pooled, dense = (costs["shape"][costs.kind == kind].tolist() for kind in ("MaxPooling2D", "Dense"))
-plot_layers({"image": (224, 224, 3), "stack 1": pooled[0], "stack 3": pooled[2], "stack 5": pooled[4],
+plot_layers({"image": (224, 224, 3), "stack 1": pooled[0], "stack 2": pooled[1], "stack 5": pooled[4],
              "dense 1": dense[0], "logits": dense[2]}, "VGG16: what leaves some of its parts")
 plt.show()
 

@@ -408,6 +408,9 @@ ax.legend(title="pixels; to feel: a tenth at least", loc="upper left")
 plt.show()
 
 # %% [markdown]
+# The weights are all 1 here, so this counts the ways from a pixel to the unit; what a trained network attends to is
+# another matter. (A pooling keeps the largest of four, hence the flat top.)
+#
 # ## Memory
 #
 # The slide: a large amount of data at the output of each layer needs much memory. Why would one keep it? To

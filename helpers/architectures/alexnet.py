@@ -52,7 +52,17 @@ def conv_unit(
     convolution=layers.Conv2D,
     name=None,
 ):
-    """Convolve, then activate; ``name`` is that of the convolution."""
+    """Convolve, then activate.
+
+    Args:
+        x: maps ``(batch, height, width, channels)``.
+        filters, kernel_size, strides, padding, groups, name: of the convolution.
+        activation: name of a Keras activation, or a function that makes a layer.
+        convolution: function that makes a convolution, called as ``keras.layers.Conv2D``.
+
+    Returns:
+        Maps ``(batch, height / strides, width / strides, filters)``.
+    """
     x = convolution(filters, kernel_size, strides=strides, padding=padding, groups=groups, name=name)(x)
     return activate(x, activation, name=name and f"{name}_activation")
 

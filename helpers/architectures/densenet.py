@@ -12,7 +12,18 @@ def preactivated_conv(
     convolution=layers.Conv2D,
     name=None,
 ):
-    """Normalise where asked, activate, then convolve; ``name`` is that of the convolution."""
+    """Normalise where asked, activate, then convolve.
+
+    Args:
+        x: maps ``(batch, height, width, channels)``.
+        filters, kernel_size, name: of the convolution.
+        activation: name of a Keras activation, or a function that makes a layer.
+        normalization: function that makes a layer, or None.
+        convolution: function that makes a convolution, called as ``keras.layers.Conv2D``.
+
+    Returns:
+        Maps ``(batch, height, width, filters)``.
+    """
     x = normalization(name=name and f"{name}_normalization")(x) if normalization else x
     x = activate(x, activation, name=name and f"{name}_activation")
     return convolution(filters, kernel_size, padding="same", use_bias=normalization is None, name=name)(x)

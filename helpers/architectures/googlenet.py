@@ -6,7 +6,18 @@ from keras import layers
 def conv_unit(
     x, filters, kernel_size, strides=1, activation="relu", normalization=None, convolution=layers.Conv2D, name=None
 ):
-    """Convolve, normalise where asked, then activate; ``name`` is that of the convolution."""
+    """Convolve, normalise where asked, then activate.
+
+    Args:
+        x: maps ``(batch, height, width, channels)``.
+        filters, kernel_size, strides, name: of the convolution.
+        activation: name of a Keras activation, or a function that makes a layer.
+        normalization: function that makes a layer, or None.
+        convolution: function that makes a convolution, called as ``keras.layers.Conv2D``.
+
+    Returns:
+        Maps ``(batch, height / strides, width / strides, filters)``.
+    """
     bias = normalization is None
     x = convolution(filters, kernel_size, strides=strides, padding="same", use_bias=bias, name=name)(x)
     x = normalization(name=name and f"{name}_normalization")(x) if normalization else x

@@ -14,7 +14,18 @@ def conv_unit(
     convolution=layers.Conv2D,
     name=None,
 ):
-    """Convolve, normalise where asked, then activate; ``name`` is that of the convolution."""
+    """Convolve, normalise where asked, then activate.
+
+    Args:
+        x: maps ``(batch, height, width, channels)``.
+        filters, kernel_size, strides, padding, name: of the convolution.
+        activation: name of a Keras activation, or a function that makes a layer.
+        normalization: function that makes a layer, or None.
+        convolution: function that makes a convolution, called as ``keras.layers.Conv2D``.
+
+    Returns:
+        Maps ``(batch, height / strides, width / strides, filters)``.
+    """
     x = convolution(filters, kernel_size, strides=strides, padding=padding, use_bias=normalization is None, name=name)(
         x
     )

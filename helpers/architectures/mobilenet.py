@@ -13,7 +13,18 @@ def conv_unit(
     convolution=layers.Conv2D,
     name=None,
 ):
-    """Convolve, normalise where asked, then activate where asked; ``name`` is that of the convolution."""
+    """Convolve, normalise where asked, then activate where asked.
+
+    Args:
+        x: maps ``(batch, height, width, channels)``.
+        filters, kernel_size, strides, name: of the convolution.
+        activation: name of a Keras activation, or a function that makes a layer, or None for none.
+        normalization: function that makes a layer, or None.
+        convolution: function that makes a convolution, called as ``keras.layers.Conv2D``.
+
+    Returns:
+        Maps ``(batch, height / strides, width / strides, filters)``.
+    """
     x = convolution(filters, kernel_size, strides=strides, padding="same", use_bias=normalization is None, name=name)(x)
     x = normalization(name=name and f"{name}_normalization")(x) if normalization else x
     return activate(x, activation, name=name and f"{name}_activation") if activation else x
@@ -27,7 +38,18 @@ def depthwise_unit(
     depthwise=layers.DepthwiseConv2D,
     name=None,
 ):
-    """Convolve each channel with a 3 x 3 filter of its own, normalise where asked, then activate."""
+    """Convolve each channel with a 3 x 3 filter of its own, normalise where asked, then activate.
+
+    Args:
+        x: maps ``(batch, height, width, channels)``.
+        strides, name: of the convolution.
+        activation: name of a Keras activation, or a function that makes a layer.
+        normalization: function that makes a layer, or None.
+        depthwise: function that makes a layer, called as ``keras.layers.DepthwiseConv2D``.
+
+    Returns:
+        Maps ``(batch, height / strides, width / strides, channels)``.
+    """
     x = depthwise(3, strides=strides, padding="same", use_bias=normalization is None, name=name)(x)
     x = normalization(name=name and f"{name}_normalization")(x) if normalization else x
     return activate(x, activation, name=name and f"{name}_activation")

@@ -15,7 +15,19 @@ def conv_unit(
     use_bias=False,
     name=None,
 ):
-    """Convolve, normalise where asked, then activate where asked; ``name`` is that of the convolution."""
+    """Convolve, normalise where asked, then activate where asked.
+
+    Args:
+        x: maps ``(batch, height, width, channels)``.
+        filters, kernel_size, strides, padding, name: of the convolution.
+        activation: name of a Keras activation, or a function that makes a layer, or None for none.
+        normalization: function that makes a layer, or None.
+        convolution: function that makes a convolution, called as ``keras.layers.Conv2D``.
+        use_bias: whether the convolution has biases beside normalisation, without which it has them anyway.
+
+    Returns:
+        Maps ``(batch, height / strides, width / strides, filters)``.
+    """
     x = convolution(
         filters, kernel_size, strides=strides, padding=padding, use_bias=use_bias or normalization is None, name=name
     )(x)

@@ -4,7 +4,18 @@ from keras import layers
 
 
 def conv_unit(x, filters, kernel_size, activation="relu", normalization=None, convolution=layers.Conv2D, name=None):
-    """Convolve, normalise where asked, then activate; ``name`` is that of the convolution."""
+    """Convolve, normalise where asked, then activate.
+
+    Args:
+        x: maps ``(batch, height, width, channels)``.
+        filters, kernel_size, name: of the convolution.
+        activation: name of a Keras activation, or a function that makes a layer.
+        normalization: function that makes a layer, or None.
+        convolution: function that makes a convolution, called as ``keras.layers.Conv2D``.
+
+    Returns:
+        Maps ``(batch, height, width, filters)``.
+    """
     x = convolution(filters, kernel_size, padding="same", use_bias=normalization is None, name=name)(x)
     x = normalization(name=name and f"{name}_normalization")(x) if normalization else x
     return activate(x, activation, name=name and f"{name}_activation")

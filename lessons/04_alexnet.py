@@ -42,13 +42,13 @@ train_examples = 4096  # Fashion-MNIST images to train on, at most 56000
 epochs = 5  # passes over them
 batch_size = 64  # images per training step
 filters = 16  # of the first two convolutions of the network that races; the third has twice as many
-learning_rates = {"ReLU, averages": [0.002], "tanh, averages": [0.04],
-                  "ReLU, maxima": [0.001], "tanh, maxima": [0.02]}  # of momentum, to try
+learning_rates = {"ReLU, averages": [0.002], "tanh, averages": [0.04]}  # of momentum, to try
 target_error = 0.25  # share of wrong answers on the training images: who is down to it first has won
 margin = 0.25  # epochs: a smaller lead does not interest us
 maxima_epochs = 3  # of the second race, in which the network pools by maximum and learns sooner
 seeds = [0, 1, 2, 3, 4]  # each network is trained once from each; three at least
 maxima_seeds = [0, 1, 2]  # the same for the second race
+maxima_rates = {"ReLU, maxima": [0.001], "tanh, maxima": [0.02]}  # and the rates to try in it
 
 # %% tags=["bootstrap"]
 import sys
@@ -425,14 +425,14 @@ racers = {"ReLU, averages": ("relu", layers.AveragePooling2D), "tanh, averages":
 def race(name, seeds, epochs):
     """Train a racer from each seed at each of its rates; return the best rate and its errors, ``(seeds, epochs)``."""
     activation, pooling = racers[name]
-    errors, validation = {}, {}
-    for rate, network in restarts(lambda rate: four_layers(activation, pooling, rate), seeds, learning_rates[name]):
+    errors, validation, to_try = {}, {}, (learning_rates | maxima_rates)[name]
+    for rate, network in restarts(lambda rate: four_layers(activation, pooling, rate), seeds, to_try):
         history = network.fit(train_images, train_labels, batch_size=batch_size, epochs=epochs, verbose=0).history
         errors.setdefault(rate, []).append(1 - np.array(history["accuracy"]))
-        if len(learning_rates[name]) > 1:
+        if len(to_try) > 1:
             _, accuracy = network.evaluate(validation_images, validation_labels, batch_size=500, verbose=0)
             validation.setdefault(rate, []).append(accuracy)
-    best = max(learning_rates[name], key=lambda rate: np.mean(validation.get(rate, 0)))
+    best = max(to_try, key=lambda rate: np.mean(validation.get(rate, 0)))
     return best, np.array(errors[best])
 
 

@@ -26,9 +26,8 @@ def conv_unit(
     Returns:
         Maps ``(batch, height / strides, width / strides, filters)``.
     """
-    x = convolution(filters, kernel_size, strides=strides, padding=padding, use_bias=normalization is None, name=name)(
-        x
-    )
+    bias = normalization is None
+    x = convolution(filters, kernel_size, strides=strides, padding=padding, use_bias=bias, name=name)(x)
     x = normalization(name=name and f"{name}_normalization")(x) if normalization else x
     return activate(x, activation, name=name and f"{name}_activation")
 
@@ -94,8 +93,7 @@ def expanded_module(x, name="expanded", **kinds):
 
     Source: Szegedy et al., 2015, figure 7.
     """
-    ones = conv_chain(x, [(320, 1)], f"{name}_branch1", **kinds)
-    outputs = [ones]
+    outputs = [conv_chain(x, [(320, 1)], f"{name}_branch1", **kinds)]
     for branch, units in (("branch2", [(384, 1)]), ("branch3", [(448, 1), (384, 3)])):
         y = conv_chain(x, units, f"{name}_{branch}", **kinds)
         wide = conv_chain(y, [(384, (1, 3))], f"{name}_{branch}_1x3", **kinds)

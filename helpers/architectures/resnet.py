@@ -28,9 +28,8 @@ def conv_unit(
     Returns:
         Maps ``(batch, height / strides, width / strides, filters)``.
     """
-    x = convolution(
-        filters, kernel_size, strides=strides, padding=padding, use_bias=use_bias or normalization is None, name=name
-    )(x)
+    bias = use_bias or normalization is None
+    x = convolution(filters, kernel_size, strides=strides, padding=padding, use_bias=bias, name=name)(x)
     x = normalization(name=name and f"{name}_normalization")(x) if normalization else x
     return activate(x, activation, name=name and f"{name}_activation") if activation else x
 

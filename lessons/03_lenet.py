@@ -66,8 +66,9 @@ from sklearn.model_selection import train_test_split
 
 from helpers.claims import claim, read_result
 from helpers.datasets import class_names, load_arrays
+from helpers.drawings import plot_layers
 from helpers.evaluation import is_greater
-from helpers.plots import plot_by_seed, plot_curves, plot_images, plot_layers, use_course_style
+from helpers.plots import plot_by_seed, plot_curves, plot_images, use_course_style
 from helpers.training import restarts
 
 use_course_style()

@@ -66,10 +66,12 @@ from keras import layers, ops
 
 from helpers.architectures import build
 from helpers.claims import claim
-from helpers.complexity import interleaved_times, latency, layer_table
+from helpers.complexity import layer_table
 from helpers.datasets import class_names, load_arrays
+from helpers.drawings import plot_block, plot_layers
 from helpers.evaluation import is_equal, is_greater
-from helpers.plots import plot_block, plot_by_seed, plot_curves, plot_images, plot_layers, use_course_style
+from helpers.plots import plot_by_seed, plot_curves, plot_images, use_course_style
+from helpers.profiling import interleaved_times, latency
 from helpers.training import restarts
 
 use_course_style()

@@ -67,10 +67,12 @@ from keras import layers, ops
 from helpers.architectures import build
 from helpers.architectures.resnet import activate, conv_unit
 from helpers.claims import claim, read_result
-from helpers.complexity import latency, layer_table
+from helpers.complexity import layer_table
 from helpers.datasets import load_arrays
+from helpers.drawings import plot_block
 from helpers.evaluation import is_greater
-from helpers.plots import plot_block, plot_curves, use_course_style
+from helpers.plots import plot_curves, use_course_style
+from helpers.profiling import latency
 from helpers.training import restarts
 
 use_course_style()

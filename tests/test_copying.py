@@ -96,11 +96,10 @@ EXAMPLES = {
     "architectures.squeezenet.squeezenet": gives((5,), 5, width=0.1, stem="small"),
     "architectures.vgg.vgg": gives((5,), 5, width=0.05),
     "architectures.vgg.vgg_stack": gives((16, 16, 6), 2, 6),
-    "complexity.interleaved_times": lambda times: 0 <= times({"nothing": lambda: None})["nothing"] < 1,
-    "complexity.latency": lambda latency: 0 < latency(small_model(), batch_sizes=[2], rounds=1)[2] < 60,
     "complexity.layer_table": lambda table: table(small_model()).multiply_adds.sum() == 6 * 6 * 27 * 2,
-    "complexity.peak_memory": lambda peak: peak(functools.partial, np.ones, 10_000_000) > 70_000_000,
     "complexity.receptive_field": lambda field: field(small_model()).field.iloc[-1] == (3, 3),
+    "drawings.plot_block": lambda plot: len(plot(["input", [["conv"], []], "+"], "t").patches) == 7,
+    "drawings.plot_layers": lambda plot: len(plot({"image": (4, 4, 1), "logits": (10,)}, "t").patches) == 2,
     "evaluation.Comparison": lambda comparison: (
         str(comparison(0.01, 0.0, 0.02, None)) == "+0.0100, 95 % interval +0.0000 to +0.0200"
     ),
@@ -108,13 +107,14 @@ EXAMPLES = {
     "evaluation.is_greater": lambda is_greater: is_greater([3, 4, 5], [1, 2, 3], margin=1).holds is True,
     "evaluation.paired_interval": lambda interval: interval([3, 4, 5], [1, 2, 3]) == (2, 2, 2),
     "parallel.find_devices": lambda find_devices: find_devices()[0].startswith("cpu"),
-    "plots.plot_block": lambda plot: len(plot(["input", [["conv"], []], "+"], "t").patches) == 7,
     "plots.plot_by_seed": lambda plot: (
         plot({"a": [1, 2, 6]}, "loss (nats)", "t").collections[0].get_segments()[0][0][0] == 3
     ),
     "plots.plot_curves": lambda plot: list(plot({"a": [5, 7]}, "epoch", "loss", "t").lines[0].get_ydata()) == [5, 7],
     "plots.plot_images": lambda plot: len(plot(np.zeros((3, 4, 4)), titles=["a", "b", "c"]).images) == 3,
-    "plots.plot_layers": lambda plot: len(plot({"image": (4, 4, 1), "logits": (10,)}, "t").patches) == 2,
+    "profiling.interleaved_times": lambda times: 0 <= times({"nothing": lambda: None})["nothing"] < 1,
+    "profiling.latency": lambda latency: 0 < latency(small_model(), batch_sizes=[2], rounds=1)[2] < 60,
+    "profiling.peak_memory": lambda peak: peak(functools.partial, np.ones, 10_000_000) > 70_000_000,
     "training.restarts": draws_anew_from_each_seed,
 }
 

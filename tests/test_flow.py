@@ -11,8 +11,8 @@ import pytest
 
 HELPERS = Path(__file__).resolve().parent.parent / "helpers"
 FLOW = """
-    quiet embedded datasets architectures complexity training parallel evaluation plots claims lessons twins address
-    exercises backends kernel runner __main__
+    quiet embedded datasets architectures complexity profiling training parallel evaluation plots drawings claims
+    lessons twins address exercises backends kernel runner __main__
 """.split()
 
 
@@ -50,7 +50,7 @@ def test_imports_go_left(module):
 
 
 def test_evaluation_and_plots_take_arrays():
-    for module in ("evaluation", "plots"):
+    for module in ("evaluation", "plots", "drawings"):
         assert not any(
             name.startswith(("keras", "tensorflow", "helpers")) for name in imported(HELPERS / f"{module}.py")
         )

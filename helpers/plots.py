@@ -6,6 +6,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Bbox
 
 
 def use_course_style():
@@ -111,3 +112,68 @@ def plot_by_seed(scores, xlabel, title, ax=None):
     ax.set(title=title, xlabel=xlabel, yticks=range(len(scores)), yticklabels=scores, ylim=(len(scores) - 0.5, -0.5))
     ax.grid(axis="x")
     return ax
+
+
+def plot_trade_off(costs, qualities, areas, names, xlabel, ylabel, title, ax=None):
+    """Draw networks as discs: what each costs, on a logarithmic axis, what it is worth, and its size as area.
+
+    Args:
+        costs: one positive number per network.
+        qualities: one number per network.
+        areas: one positive number per network, such as its parameters: the area of its disc. The largest disc is
+            half an inch wide, and none is smaller than a dot.
+        names: one short text per network; it stands beside the disc, where it covers least of the others.
+        xlabel, ylabel: what the axes show, with unit.
+        title: the sentence that the plot shows.
+        ax: matplotlib axes; a new figure if None.
+
+    Returns:
+        The axes drawn into.
+
+    Raises:
+        ValueError: no network, lists of unequal lengths, or a cost or area that is not positive.
+
+    Source: Canziani, Paszke and Culurciello, 2016, "An Analysis of Deep Neural Network Models for Practical
+    Applications", figure 2.
+
+    Example::
+
+        plot_trade_off([0.7, 15.5], [56.5, 71.3], [61, 138], ["AlexNet", "VGG16"], "multiply-adds", "top-1 (%)", "t")
+    """
+    if len({len(costs), len(qualities), len(areas), len(names)}) > 1 or not len(names) or min(*costs, *areas) <= 0:
+        received = f"costs={list(costs)}, qualities={list(qualities)}, areas={list(areas)}, names={list(names)}"
+        raise ValueError(f"Give each network a cost and an area above zero, a quality and a name. Received: {received}")
+    ax = ax or plt.subplots(figsize=(7.0, 4.2))[1]
+    radii = np.maximum(2.0, 18.0 * np.sqrt(np.asarray(areas, float) / max(areas)))  # points
+    ax.scatter(costs, qualities, s=(2 * radii) ** 2, facecolor="#cfe3f1", edgecolor="C0", lw=0.8, alpha=0.8)
+    ax.scatter(costs, qualities, s=6, color="C0")
+    ax.set(title=title, xlabel=xlabel, ylabel=ylabel, xscale="log")
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.margins(0.12, 0.14)
+    ax.figure.draw_without_rendering()  # gives the axes their place
+    centres, pixels = ax.transData.transform(np.column_stack([costs, qualities])), radii * ax.figure.dpi / 72
+    taken = [Bbox.from_bounds(x - r, y - r, 2 * r, 2 * r) for (x, y), r in zip(centres, pixels)]
+    for name, cost, quality, radius in zip(names, costs, qualities, radii):
+        text = ax.annotate(name, (cost, quality), (0, 0), textcoords="offset points", fontsize=8)
+        places = {}
+        for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)):
+            text.set(ha=("center", "left", "right")[x], va=("center_baseline", "bottom", "top")[y])
+            text.xyann = tuple(np.array([x, y]) / np.hypot(x, y) * (radius + 2))
+            box = text.get_window_extent()
+            places[text.xyann, text.get_ha(), text.get_va()] = box, _covered(box, taken) + _outside(box, ax.bbox)
+        (text.xyann, ha, va), (box, _) = min(places.items(), key=lambda place: place[1][1])
+        text.set(ha=ha, va=va)
+        taken.append(box)
+    return ax
+
+
+def _covered(box, others):
+    """Return the area of a box that others cover."""
+    common = [Bbox.intersection(box, other) for other in others]
+    return sum(each.width * each.height for each in common if each)
+
+
+def _outside(box, frame):
+    """Return the area of a box that lies outside a frame."""
+    within = Bbox.intersection(box, frame)
+    return box.width * box.height - (within.width * within.height if within else 0.0)

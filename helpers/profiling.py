@@ -1,6 +1,5 @@
 """What a piece of work takes on this machine: time and memory."""
 
-import logging
 import os
 import pickle
 import statistics
@@ -78,20 +77,14 @@ def latency(model, batch_sizes=(1, 32), rounds=10):
     if any(None in each.shape[1:] for each in model.inputs):
         raise ValueError(f"Give the model a fixed input size. Received: {[each.shape for each in model.inputs]}")
     random, found = np.random.default_rng(0).random, {}
-    logger = logging.getLogger("tensorflow")  # warns of tracing when several models predict
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        for size in batch_sizes:
-            batch = [random((size, *each.shape[1:])).astype(each.dtype) for each in model.inputs]
-            seconds = []
-            for _ in range(3 + rounds):
-                start = time.perf_counter()
-                model.predict_on_batch(batch if len(batch) > 1 else batch[0])
-                seconds.append(time.perf_counter() - start)
-            found[size] = statistics.median(seconds[3:])
-    finally:
-        logger.setLevel(level)
+    for size in batch_sizes:
+        batch = [random((size, *each.shape[1:])).astype(each.dtype) for each in model.inputs]
+        seconds = []
+        for _ in range(3 + rounds):
+            start = time.perf_counter()
+            model.predict_on_batch(batch if len(batch) > 1 else batch[0])
+            seconds.append(time.perf_counter() - start)
+        found[size] = statistics.median(seconds[3:])
     return found
 
 

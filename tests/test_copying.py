@@ -112,6 +112,7 @@ EXAMPLES = {
     ),
     "plots.plot_curves": lambda plot: list(plot({"a": [5, 7]}, "epoch", "loss", "t").lines[0].get_ydata()) == [5, 7],
     "plots.plot_images": lambda plot: len(plot(np.zeros((3, 4, 4)), titles=["a", "b", "c"]).images) == 3,
+    "plots.plot_trade_off": lambda plot: len(plot([1, 2], [3, 4], [5, 6], ["a", "b"], "x", "y", "t").texts) == 2,
     "profiling.interleaved_times": lambda times: 0 <= times({"nothing": lambda: None})["nothing"] < 1,
     "profiling.latency": lambda latency: 0 < latency(small_model(), batch_sizes=[2], rounds=1)[2] < 60,
     "profiling.peak_memory": lambda peak: peak(functools.partial, np.ones, 10_000_000) > 70_000_000,

@@ -1,3 +1,5 @@
+import itertools
+
 import matplotlib
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from helpers.plots import (  # noqa: E402
     plot_by_seed,
     plot_curves,
     plot_images,
+    plot_trade_off,
     use_course_style,
 )
 
@@ -25,6 +28,7 @@ def test_plots_draw_into_the_axes_they_are_given():
         (plot_images, (np.zeros((3, 4, 4)),)),
         (plot_curves, ({"a": [1, 2]}, "epoch", "loss (nats)", "title")),
         (plot_by_seed, ({"a": [1, 2]}, "accuracy", "title")),
+        (plot_trade_off, ([1, 2], [3, 4], [5, 6], ["a", "b"], "cost", "accuracy", "title")),
     ):
         ax = plt.subplots()[1]
         assert plot(*arguments, ax=ax) is ax
@@ -70,3 +74,24 @@ def test_bad_images_are_refused():
         plot_images(np.zeros((2, 4, 4, 2)))
     with pytest.raises(ValueError, match="Received: 1 titles, 2 images"):
         plot_images(np.zeros((2, 4, 4)), ["one"])
+
+
+def test_parameters_are_areas_and_names_cover_nothing():
+    costs, qualities, areas = [1, 10, 11, 100], [0.5, 0.7, 0.7, 0.8], [1, 4, 16, 64]
+    ax = plot_trade_off(costs, qualities, areas, ["first", "second", "third", "fourth"], "cost", "quality", "title")
+    discs = ax.collections[0]
+    assert np.allclose(discs.get_sizes() / discs.get_sizes()[-1], [1 / 64, 1 / 16, 1 / 4, 1])
+    assert np.allclose(discs.get_offsets(), np.column_stack([costs, qualities]))
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+    for box, name in zip(boxes, ("first", "second", "third", "fourth")):
+        assert ax.bbox.count_contains(box.corners()) == 4, f"{name} lies within the axes"
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [([], [], [], []), ([1], [1, 2], [1], ["a"]), ([0], [1], [1], ["a"]), ([1, 1], [1, 1], [1, -1], ["a", "b"])],
+)
+def test_discs_need_a_cost_and_an_area(columns):
+    with pytest.raises(ValueError, match=r"Received: costs=\["):
+        plot_trade_off(*columns, "cost", "quality", "title")

@@ -121,7 +121,7 @@ def plot_trade_off(costs, qualities, areas, names, xlabel, ylabel, title, ax=Non
         costs: one positive number per network.
         qualities: one number per network.
         areas: one positive number per network, such as its parameters: the area of its disc. The largest disc is
-            half an inch wide, and none is smaller than a dot.
+            half an inch wide, and none is smaller than a dot. None draws points of one size.
         names: one short text per network; it stands beside the disc, where it covers least of the others.
         xlabel, ylabel: what the axes show, with unit.
         title: the sentence that the plot shows.
@@ -140,11 +140,12 @@ def plot_trade_off(costs, qualities, areas, names, xlabel, ylabel, title, ax=Non
 
         plot_trade_off([0.7, 15.5], [56.5, 71.3], [61, 138], ["AlexNet", "VGG16"], "multiply-adds", "top-1 (%)", "t")
     """
-    if len({len(costs), len(qualities), len(areas), len(names)}) > 1 or not len(names) or min(*costs, *areas) <= 0:
-        received = f"costs={list(costs)}, qualities={list(qualities)}, areas={list(areas)}, names={list(names)}"
+    sizes = np.full(len(costs), 0.04) if areas is None else np.divide(areas, max(areas, default=1.0))
+    if len({len(costs), len(qualities), len(sizes), len(names)}) > 1 or not len(names) or min(*costs, *sizes) <= 0:
+        received = f"costs={list(costs)}, qualities={list(qualities)}, areas={list(sizes)}, names={list(names)}"
         raise ValueError(f"Give each network a cost and an area above zero, a quality and a name. Received: {received}")
     ax = ax or plt.subplots(figsize=(7.0, 4.2))[1]
-    radii = np.maximum(2.0, 18.0 * np.sqrt(np.asarray(areas, float) / max(areas)))  # points
+    radii = np.maximum(2.0, 18.0 * np.sqrt(sizes))  # points
     ax.scatter(costs, qualities, s=(2 * radii) ** 2, facecolor="#cfe3f1", edgecolor="C0", lw=0.8, alpha=0.8)
     ax.scatter(costs, qualities, s=6, color="C0")
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel, xscale="log")

@@ -47,6 +47,8 @@ def dense_block(x, repeats, growth_rate, name="block", **kinds):
     Returns:
         Maps ``(batch, height, width, channels + repeats * growth_rate)``.
 
+    Taught in lesson 09.
+
     Source: Huang et al., 2016, "Densely Connected Convolutional Networks", section 3.
     """
     for index in range(repeats):
@@ -68,6 +70,8 @@ def transition(x, compression=0.5, name="transition", **kinds):
 
     Returns:
         Maps ``(batch, height / 2, width / 2, channels * compression)``.
+
+    Taught in lesson 09.
 
     Source: Huang et al., 2016, section 3, "Compression".
     """

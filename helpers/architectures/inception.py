@@ -197,6 +197,8 @@ def scaled_residual(x, branches, scale, activation="relu", convolution=layers.Co
     Returns:
         Maps of the shape of ``x``, before the activation that follows.
 
+    Taught in lesson 08.
+
     Source: Szegedy et al., 2016, "Inception-v4, Inception-ResNet and the Impact of Residual Connections on Learning",
     section 3.3, figures 16, 17 and 19.
     """

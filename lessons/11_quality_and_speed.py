@@ -379,7 +379,7 @@ print(f"ResNet-50 does {more:.0f} times the work of MobileNetV2, in {heavy[1] / 
 
 # %% [markdown]
 # The compact network is faster, by less than its work promises. On a GPU, which has arithmetic in plenty, the
-# gap is narrower still, or closed (lesson 10 tells why); we had none to measure it.
+# gap may be narrower still (lesson 10 tells why); that is not measured here.
 #
 # ## ResNet-56 against MobileNetV1
 #
@@ -420,7 +420,7 @@ claim("speed-compact", measured=f"MobileNetV1 answers {ratio:.1f} times as fast;
 
 # %% [markdown]
 # With this recipe MobileNetV1 is behind after four epochs. Why was it not in the deck? Its ResNet-56 had
-# reached 0.62 to 0.67 on CIFAR-10 after ten epochs, where the paper has 0.93: a network that is trained so far
+# reached 0.62 to 0.66 on CIFAR-10 after ten epochs, where the paper has 0.93: a network that is trained so far
 # from its best is easily equalled. Before you call two networks equal, train both well.
 #
 # ## Time and money: DAWNBench
@@ -489,7 +489,7 @@ print(f"Epoch {log['top-5 (%)'].idxmax()} had {right:,} of 50,176 right, and {ma
 # %% [markdown]
 # (50,176 and not 50,000, as its last batch was filled up: only so are the logged shares whole images.) The cost
 # fits the epoch that met the target. The time that is quoted fits the end of the log, 250.8 hours. And the
-# price itself looks wrong: the table has one K80 for 0.90 dollars an hour, and eight times that is 7.20, the
+# price itself looks wrong: our table has one K80 for 0.90 dollars an hour, and eight times that is 7.20, the
 # price that stands in the entry of [another
 # machine](https://github.com/stanford-futuredata/dawn-bench-entries/blob/master/ImageNet/train/dawn_resnet152_b_4M60_ec2_tensorflow.json)
 # of the same authors. If the two were exchanged, the first training cost 1,757 dollars. Figures get quoted for
@@ -570,8 +570,8 @@ print(f"Most accurate with {train_examples} images here: {small_data.idxmax()}, 
 # - Multiply-adds are not milliseconds: one image at a time is mostly overhead, and in batches one machine does
 #   several times more of them a second in one network than in another.
 # - Time to an accuracy, and its price, is what a training costs. Take a target that every seed reaches.
-# - For a phone, few multiply-adds and few weights; for a server, full convolutions in large batches; for few
-#   images, a pretrained network.
+# - For a phone and for a server without a GPU, few multiply-adds and few weights; with a GPU, measure, and
+#   begin with full convolutions; for few images, a pretrained network.
 #
 # ## Exercises
 #

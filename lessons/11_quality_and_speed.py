@@ -306,8 +306,8 @@ kept.sort_values("test accuracy", ascending=False).round(3)
 # In the last column stands what users have submitted to [Fashion-MNIST's own
 # table](https://github.com/zalandoresearch/fashion-mnist#benchmark): recipes of all kinds, some with
 # augmentation, AlexNet's with another loss, none verified by the maintainers. Four epochs of narrow networks do
-# not reach most of them: MobileNet's is seven points away. SqueezeNet's was at 0.900 after 200 epochs without
-# batch normalisation.
+# not reach most of them: MobileNet's is seven points away. SqueezeNet's had 0.900 after 200
+# epochs.
 
 # %%
 costs, accuracies = kept["multiply-adds (M)"].astype(float), kept["test accuracy"].astype(float)

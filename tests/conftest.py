@@ -4,9 +4,16 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import keras
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    """Weights and data of each test are drawn from one seed, so that none fails by chance."""
+    keras.utils.set_random_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -48,7 +48,7 @@ margin = 0.01  # test accuracy: a smaller difference does not interest us
 cut_margin = 0.05  # nats of test loss: a smaller rise does not interest us
 test_examples = 2048  # images to judge by
 probe_images = 256  # the first of them, on which connections are cut
-memory_depths = [4, 8, 16]  # layers of the dense blocks whose memory is measured
+memory_depths = [3, 6, 12]  # layers of the dense blocks whose memory is measured
 memory_images = 16  # in the batch of that measurement
 
 # %% tags=["bootstrap"]

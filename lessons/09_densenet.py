@@ -36,7 +36,7 @@
 # %% tags=["parameters"]
 data = "fashion_mnist"  # embedded, or any name of TensorFlow Datasets, such as cifar10
 image_side = 14  # pixels to which the images are resized
-train_examples = 2048  # images to train on
+train_examples = 1536  # images to train on
 epochs = 3  # passes over them
 batch_size = 64  # images per training step
 learning_rates = {"DenseNet": 0.005, "ResNet": 0.005}  # of Adam; see "Narrow networks, trained"

@@ -140,12 +140,12 @@ def plot_trade_off(costs, qualities, areas, names, xlabel, ylabel, title, ax=Non
 
         plot_trade_off([0.7, 15.5], [56.5, 71.3], [61, 138], ["AlexNet", "VGG16"], "multiply-adds", "top-1 (%)", "t")
     """
-    sizes = np.full(len(costs), 0.04) if areas is None else np.divide(areas, max(areas, default=1.0))
+    sizes, largest = (np.ones(len(costs)), 3.6) if areas is None else (np.asarray(areas, float), 18.0)  # points
     if len({len(costs), len(qualities), len(sizes), len(names)}) > 1 or not len(names) or min(*costs, *sizes) <= 0:
-        received = f"costs={list(costs)}, qualities={list(qualities)}, areas={list(sizes)}, names={list(names)}"
+        received = f"costs={list(costs)}, qualities={list(qualities)}, areas={sizes.tolist()}, names={list(names)}"
         raise ValueError(f"Give each network a cost and an area above zero, a quality and a name. Received: {received}")
     ax = ax or plt.subplots(figsize=(7.0, 4.2))[1]
-    radii = np.maximum(2.0, 18.0 * np.sqrt(sizes))  # points
+    radii = np.maximum(2.0, largest * np.sqrt(sizes / sizes.max()))
     ax.scatter(costs, qualities, s=(2 * radii) ** 2, facecolor="#cfe3f1", edgecolor="C0", lw=0.8, alpha=0.8)
     ax.scatter(costs, qualities, s=6, color="C0")
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel, xscale="log")
@@ -161,7 +161,8 @@ def plot_trade_off(costs, qualities, areas, names, xlabel, ylabel, title, ax=Non
             text.set(ha=("center", "left", "right")[x], va=("center_baseline", "bottom", "top")[y])
             text.xyann = tuple(np.array([x, y]) / np.hypot(x, y) * (radius + 2))
             box = text.get_window_extent()
-            places[text.xyann, text.get_ha(), text.get_va()] = box, _covered(box, taken) + _outside(box, ax.bbox)
+            outside = box.width * box.height - _covered(box, [ax.bbox])
+            places[text.xyann, text.get_ha(), text.get_va()] = box, _covered(box, taken) + outside
         (text.xyann, ha, va), (box, _) = min(places.items(), key=lambda place: place[1][1])
         text.set(ha=ha, va=va)
         taken.append(box)
@@ -172,9 +173,3 @@ def _covered(box, others):
     """Return the area of a box that others cover."""
     common = [Bbox.intersection(box, other) for other in others]
     return sum(each.width * each.height for each in common if each)
-
-
-def _outside(box, frame):
-    """Return the area of a box that lies outside a frame."""
-    within = Bbox.intersection(box, frame)
-    return box.width * box.height - (within.width * within.height if within else 0.0)

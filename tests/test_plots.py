@@ -95,3 +95,8 @@ def test_parameters_are_areas_and_names_cover_nothing():
 def test_discs_need_a_cost_and_an_area(columns):
     with pytest.raises(ValueError, match=r"Received: costs=\["):
         plot_trade_off(*columns, "cost", "quality", "title")
+
+
+def test_the_areas_that_were_given_are_named():
+    with pytest.raises(ValueError, match=r"areas=\[0\.0, 0\.0\]"):
+        plot_trade_off([1, 2], [1, 2], [0, 0], ["a", "b"], "cost", "quality", "title")

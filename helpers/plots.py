@@ -5,7 +5,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 from matplotlib.transforms import Bbox
 
 
@@ -149,7 +149,7 @@ def plot_trade_off(costs, qualities, areas, names, xlabel, ylabel, title, ax=Non
     ax.scatter(costs, qualities, s=(2 * radii) ** 2, facecolor="#cfe3f1", edgecolor="C0", lw=0.8, alpha=0.8)
     ax.scatter(costs, qualities, s=6, color="C0")
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel, xscale="log")
-    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}", minor_formatter="")
     ax.margins(0.12, 0.14)
     ax.figure.draw_without_rendering()  # gives the axes their place
     centres, pixels = ax.transData.transform(np.column_stack([costs, qualities])), radii * ax.figure.dpi / 72

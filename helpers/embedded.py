@@ -1,4 +1,4 @@
-"""The data sets that come with the course: their cards, splits and files, verified whenever they are read."""
+"""The data sets and weights that come with the course: their cards, splits and files, verified whenever read."""
 
 import csv
 import hashlib
@@ -17,13 +17,30 @@ SPLIT = re.compile(r"(?P<name>\w+)(\[(?P<start>-?\d+%?)?:(?P<stop>-?\d+%?)?\])?"
 
 def embedded_names():
     """Return the names of the data sets that come with the course."""
-    return sorted(card.parent.name for card in DATA.glob("*/README.md"))
+    return sorted(card.parent.name for card in DATA.glob("*/README.md") if "splits" in read_card(card.parent.name))
 
 
 def read_card(name):
     """Return the front matter of an embedded data set's card, ``data/NAME/README.md``, as a dictionary."""
     _, front_matter, _ = (DATA / name / "README.md").read_text(encoding="utf-8").split("---\n", 2)
     return yaml.safe_load(front_matter)
+
+
+def embedded_file(folder, name):
+    """Return the path of a file that a card of ``data/`` lists under ``files``, after it was verified.
+
+    Args:
+        folder: such as ``"weights"``.
+        name: of the file.
+
+    Raises:
+        ValueError: no such file in the card, or a file that is missing or not what the card describes.
+    """
+    files = read_card(folder)["files"]
+    if name not in files:
+        raise ValueError(f"The files of data/{folder} are {', '.join(files)}. Received: name={name!r}")
+    _read_verified(DATA / folder / name, files[name]["sha256"])
+    return DATA / folder / name
 
 
 def embedded_arrays(name, split):

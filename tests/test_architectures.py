@@ -53,6 +53,7 @@ TRAINABLE = {  # published, without moving statistics; image shape, classes
     "densenet121": (7_978_856, (224, 224, 3), 1000),
     "densenet_bc_100_12": (769_162, (32, 32, 3), 10),
     "mobilenet_v2": (3_504_872, (224, 224, 3), 1000),
+    "efficientnet_lite0": (4_652_008, (224, 224, 3), 1000),
 }
 
 

@@ -29,11 +29,22 @@ DEFINITION = ast.FunctionDef | ast.ClassDef
 NOT_FOR_COPYING = """
     quiet embedded datasets claims lessons twins address exercises backends kernel runner __main__ __init__
 """.split()
-NOT_ALONE = {"plots.use_course_style": "it reads course.mplstyle, which lies beside it"}
+NOT_ALONE = {
+    "plots.use_course_style": "it reads course.mplstyle, which lies beside it",
+    "transfer.backbone": "it reads the weights in data/",
+    "transfer.cached_features": "it keeps them in the course's build/",
+    "transfer.imagenet_classes": "it reads the names in data/",
+}
 
 
 def small_model():
     return keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3)])
+
+
+def freezes(freeze_before):
+    model = keras.Sequential([keras.Input((8, 8, 3)), *(keras.layers.Conv2D(2, 3, name=name) for name in "ab")])
+    freeze_before(model, "b")
+    return [layer.trainable for layer in model.layers] == [False, True]
 
 
 def draws_anew_from_each_seed(restarts):
@@ -55,7 +66,16 @@ def gives(shape, *arguments, **options):
 EXAMPLES = {
     **{
         f"architectures.{family}.{name}": gives((32, 32, channels), *arguments, name="unit")
-        for family in ("alexnet", "vgg", "googlenet", "resnet", "inception", "squeezenet", "mobilenet")
+        for family in (
+            "alexnet",
+            "vgg",
+            "googlenet",
+            "resnet",
+            "inception",
+            "squeezenet",
+            "mobilenet",
+            "efficientnet_lite",
+        )
         for name, channels, *arguments in (("conv_unit", 6, 6, 3), ("activate", 4, "relu"))
     },
     "architectures.alexnet.LocalResponseNormalization": lambda layer: (
@@ -70,6 +90,10 @@ EXAMPLES = {
     "architectures.densenet.densenet": gives((5,), 5, blocks=(2, 2), stem="small"),
     "architectures.densenet.preactivated_conv": gives((32, 32, 6), 6, 3, name="unit"),
     "architectures.densenet.transition": gives((16, 16, 2)),
+    "architectures.efficientnet_lite.depthwise_unit": gives((16, 16, 4), 5, strides=2, name="unit"),
+    "architectures.efficientnet_lite.divisible": lambda divisible: [divisible(n) for n in (3, 20, 11.2)] == [8, 24, 16],
+    "architectures.efficientnet_lite.efficientnet_lite0": gives((5,), 5, width=0.1, stem="small"),
+    "architectures.efficientnet_lite.inverted_residual": gives((32, 32, 4), 4, kernel_size=5),
     "architectures.googlenet.auxiliary_head": gives((5,), 5),
     "architectures.googlenet.googlenet": gives((5,), 5, width=0.05),
     "architectures.googlenet.inception_module": gives((32, 32, 12), 3, 2, 4, 1, 3, 2),
@@ -116,6 +140,7 @@ EXAMPLES = {
     "profiling.interleaved_times": lambda times: 0 <= times({"nothing": lambda: None})["nothing"] < 1,
     "profiling.latency": lambda latency: 0 < latency(small_model(), batch_sizes=[2], rounds=1)[2] < 60,
     "profiling.peak_memory": lambda peak: peak(functools.partial, np.ones, 10_000_000) > 70_000_000,
+    "transfer.freeze_before": freezes,
     "training.restarts": draws_anew_from_each_seed,
 }
 

@@ -21,6 +21,7 @@ from keras import Input, Model, layers
 from helpers.architectures import (
     alexnet,
     densenet,
+    efficientnet_lite,
     googlenet,
     inception,
     lenet,
@@ -55,6 +56,7 @@ NETWORKS = {
     "squeezenet_1_1": partial(squeezenet.squeezenet, version="1.1"),
     "mobilenet_v1": mobilenet.mobilenet_v1,
     "mobilenet_v2": mobilenet.mobilenet_v2,
+    "efficientnet_lite0": efficientnet_lite.efficientnet_lite0,
 }
 
 # Side in pixels with the stems "imagenet" and "small": the least that Keras takes or, where padding makes it take any,
@@ -80,6 +82,7 @@ SMALLEST = {
     "squeezenet_1_1": (31, 15),
     "mobilenet_v1": (32, 16),
     "mobilenet_v2": (32, 16),
+    "efficientnet_lite0": (32, 16),
 }
 
 

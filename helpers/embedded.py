@@ -34,11 +34,12 @@ def embedded_file(folder, name):
         name: of the file.
 
     Raises:
-        ValueError: no such file in the card, or a file that is missing or not what the card describes.
+        ValueError: no card lists it, or it is missing or not what the card describes.
     """
-    files = read_card(folder)["files"]
+    files = read_card(folder).get("files", {}) if (DATA / folder / "README.md").exists() else {}
     if name not in files:
-        raise ValueError(f"The files of data/{folder} are {', '.join(files)}. Received: name={name!r}")
+        known = ", ".join(files) or "none"
+        raise ValueError(f"Files listed in data/{folder}: {known}. Received: folder={folder!r}, name={name!r}")
     _read_verified(DATA / folder / name, files[name]["sha256"])
     return DATA / folder / name
 

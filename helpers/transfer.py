@@ -131,6 +131,29 @@ def freeze_before(model, layer_name):
             freeze_before(layer, layer.layers[0].name)
 
 
+def as_head(classifier):
+    """Return kernel and bias of the dense layer that answers as a linear classifier does.
+
+    The classifier standardises, ``(x - mean) / scale``, and then has coefficients; both fold into one kernel.
+
+    Args:
+        classifier: a fitted pipeline of scikit-learn's ``StandardScaler`` and ``LogisticRegression``, of three classes
+            or more.
+
+    Returns:
+        ``[kernel, bias]`` for ``set_weights``: float32 ``(features, classes)`` and ``(classes,)``.
+
+    Taught in lesson 13.
+
+    Example::
+
+        model.get_layer("logits").set_weights(as_head(classifier))
+    """
+    scaler, model = classifier[0], classifier[1]
+    kernel = model.coef_.T / scaler.scale_[:, None]
+    return [kernel.astype("float32"), (model.intercept_ - scaler.mean_ @ kernel).astype("float32")]
+
+
 def cached_features(model, images, batch_size=32, folder=None):
     """Return what a model answers to images, from a file if it was asked the same before.
 

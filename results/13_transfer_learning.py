@@ -16,7 +16,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import layers
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.pipeline import make_pipeline
@@ -26,7 +26,7 @@ from threadpoolctl import threadpool_limits
 from helpers.backends import versions
 from helpers.datasets import load_arrays
 from helpers.training import restarts
-from helpers.transfer import backbone, cached_features, freeze_before
+from helpers.transfer import as_head, backbone, cached_features, freeze_before
 
 PATH = Path(__file__).with_suffix(".json")
 PARAMETERS = {
@@ -58,11 +58,11 @@ FIRST_TRAINED = {
 }
 
 
-def resized(images, side):
-    """Return pictures in colour, of one side, as bytes."""
-    images = images if images.shape[-1] == 3 else np.repeat(images, 3, axis=-1)
-    images = ops.image.resize(images.astype("float32"), (side, side), antialias=True)
-    return ops.convert_to_numpy(images).round().clip(0, 255).astype("uint8")
+def load_colour(task, split):
+    """Return the pictures of a split in colour, of the task's side, and their labels."""
+    side = PARAMETERS["sides"][task]
+    images, labels = load_arrays(task, split, image_size=(side, side))
+    return images if images.shape[-1] == 3 else np.repeat(images, 3, axis=-1), labels
 
 
 def draw(labels, count, seed):
@@ -77,13 +77,6 @@ def draw(labels, count, seed):
 def linear(features, labels):
     """Fit a linear classifier: standardise, then logistic regression with a strong weight decay."""
     return make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=500)).fit(features, labels)
-
-
-def as_head(classifier):
-    """Return kernel and bias of the dense layer that answers as the classifier does."""
-    scaler, model = classifier[0], classifier[1]
-    kernel = model.coef_.T / scaler.scale_[:, None]
-    return [kernel.astype("float32"), (model.intercept_ - scaler.mean_ @ kernel).astype("float32")]
 
 
 def network_from(first, side, num_classes, learning_rate, weights="imagenet"):
@@ -186,17 +179,16 @@ def record_field(task, amount, images, labels, tests, test_labels):
 def main(hardware):
     threadpool_limits(1, user_api="blas")  # scikit-learn's matrices here are small: threads would wait for each other
     record = {
-        "command": "python results/13_transfer_learning.py",
+        "command": f'python results/13_transfer_learning.py "{hardware}"',
         "date": str(datetime.date.today()),
         "hardware": hardware,
         "versions": versions(),
         "parameters": PARAMETERS,
         "quadrants": {},
     }
-    for task, side in PARAMETERS["sides"].items():
-        images, labels = load_arrays(task, PARAMETERS["training"][task])
-        tests, test_labels = load_arrays(task, PARAMETERS["test"][task])
-        images, tests = resized(images, side), resized(tests, side)
+    for task in PARAMETERS["sides"]:
+        images, labels = load_colour(task, PARAMETERS["training"][task])
+        tests, test_labels = load_colour(task, PARAMETERS["test"][task])
         for amount, count in PARAMETERS["per_class"].items():
             field = record["quadrants"][f"{task}, {amount}"] = {"pictures": len(draw(labels, count, 0)[0])}
             for way, result in record_field(task, amount, images, labels, tests, test_labels):
@@ -206,4 +198,6 @@ def main(hardware):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if len(sys.argv) != 2:
+        sys.exit('Say what it runs on: python results/13_transfer_learning.py "one core of ..., no GPU"')
+    main(sys.argv[1])

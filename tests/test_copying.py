@@ -14,6 +14,9 @@ import keras
 import matplotlib
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
@@ -39,6 +42,14 @@ NOT_ALONE = {
 
 def small_model():
     return keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3)])
+
+
+def answers_as_its_classifier(as_head):
+    rng = np.random.default_rng(0)
+    features, labels = rng.normal(3, 2, (60, 5)), np.arange(60) % 4
+    classifier = make_pipeline(StandardScaler(), LogisticRegression()).fit(features, labels)
+    kernel, bias = as_head(classifier)
+    return np.allclose(features @ kernel + bias, classifier.decision_function(features), atol=1e-5)
 
 
 def freezes(freeze_before):
@@ -140,6 +151,7 @@ EXAMPLES = {
     "profiling.interleaved_times": lambda times: 0 <= times({"nothing": lambda: None})["nothing"] < 1,
     "profiling.latency": lambda latency: 0 < latency(small_model(), batch_sizes=[2], rounds=1)[2] < 60,
     "profiling.peak_memory": lambda peak: peak(functools.partial, np.ones, 10_000_000) > 70_000_000,
+    "transfer.as_head": answers_as_its_classifier,
     "transfer.freeze_before": freezes,
     "training.restarts": draws_anew_from_each_seed,
 }

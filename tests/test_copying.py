@@ -68,6 +68,19 @@ def draws_anew_from_each_seed(restarts):
     return first == third != second
 
 
+GREY = np.full((2, 4, 4, 3), 100, "uint8")
+
+
+def adds_to_grey(least, largest):
+    """An example of a layer of augmentation: in training it adds numbers from this range to a grey of 100."""
+
+    def example(layer, strength):
+        change = keras.ops.convert_to_numpy(layer(strength, seed=1)(GREY)) - 100
+        return change.min() >= least and change.max() <= largest and change.std() > 0
+
+    return example
+
+
 def gives(shape, *arguments, **options):
     """An example of a block or network: maps of 32 x 32 with 4 channels become one tensor of this shape."""
     return lambda build: build(keras.Input((32, 32, 4)), *arguments, **options).shape == (None, *shape)
@@ -131,6 +144,16 @@ EXAMPLES = {
     "architectures.squeezenet.squeezenet": gives((5,), 5, width=0.1, stem="small"),
     "architectures.vgg.vgg": gives((5,), 5, width=0.05),
     "architectures.vgg.vgg_stack": gives((16, 16, 6), 2, 6),
+    "augmentation.RandomChannelInversion": lambda layer: adds_to_grey(0, 55)(layer, 0.5),
+    "augmentation.RandomCropAndResize": lambda layer: layer((0, 0.4))(GREY).shape == GREY.shape,
+    "augmentation.RandomLight": lambda layer: adds_to_grey(-50, 20)(layer, (0.5, 1.2)),
+    "augmentation.RandomNoise": lambda layer: adds_to_grey(-30, 30)(layer, 5),
+    "augmentation.RandomOperation": lambda layer: layer((0, 1))(GREY, training=False).shape == GREY.shape,
+    "augmentation.RandomTint": lambda layer: adds_to_grey(-20, 20)(layer, (-20, 20)),
+    "augmentation.augmenter": lambda augmenter: augmenter({"inversion": 1}, "imgaug")(GREY).max() == 155,
+    "augmentation.imgaug_augmentation": lambda build: build({"tint": (9, 9)})(images=GREY).max() == 109,
+    "augmentation.keras_augmentation": lambda build: len(build({"noise": 5, "flip": True}).layers) == 2,
+    "augmentation.load_imgaug": lambda load: load().augmenters.Invert(1.0)(images=GREY).max() == 155,
     "complexity.layer_table": lambda table: table(small_model()).multiply_adds.sum() == 6 * 6 * 27 * 2,
     "complexity.receptive_field": lambda field: field(small_model()).field.iloc[-1] == (3, 3),
     "drawings.plot_block": lambda plot: len(plot(["input", [["conv"], []], "+"], "t").patches) == 7,

@@ -161,6 +161,8 @@ EXAMPLES = {
     "evaluation.Comparison": lambda comparison: (
         str(comparison(0.01, 0.0, 0.02, None)) == "+0.0100, 95 % interval +0.0000 to +0.0200"
     ),
+    "evaluation.calibration_error": lambda error: round(error([0.9, 0.9, 0.1, 0.1], [1, 1, 0, 0]), 6) == 0.1,
+    "evaluation.correct_prior": lambda correct: correct([[0.0, 0.0]], [3, 1], [1, 1]).argmax() == 1,
     "evaluation.is_equal": lambda is_equal: is_equal([3, 4, 5], [3, 4, 5], margin=1).holds is True,
     "evaluation.is_greater": lambda is_greater: is_greater([3, 4, 5], [1, 2, 3], margin=1).holds is True,
     "evaluation.paired_interval": lambda interval: interval([3, 4, 5], [1, 2, 3]) == (2, 2, 2),

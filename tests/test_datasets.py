@@ -7,7 +7,7 @@ import requests
 from scipy.spatial.distance import cdist
 
 from helpers import datasets, embedded
-from helpers.datasets import class_names, load_arrays, load_dataset
+from helpers.datasets import BalancedBatches, class_names, load_arrays, load_dataset
 from helpers.embedded import parse_split
 
 
@@ -257,3 +257,45 @@ def test_without_a_network_the_error_says_what_to_run(monkeypatch, tmp_path):
     with pytest.raises(ConnectionError, match=f"tfds build mnist.*{tmp_path}.*fashion_mnist"):
         load_arrays("mnist", data_dir=tmp_path)
     assert not list(tmp_path.rglob("*.tmp*"))
+
+
+def test_balanced_batches_hold_each_class_equally_often():
+    labels = np.repeat([0, 1, 4], [90, 9, 1])
+    batches = BalancedBatches(np.arange(100), labels, batch_size=8, batches=300, seed=1)
+    drawn = [batches[index] for index in range(len(batches))]
+    for images, answers in drawn:
+        counts = np.bincount(answers, minlength=5)[[0, 1, 4]]
+        assert len(answers) == 8 and np.array_equal(labels[images], answers) and np.ptp(counts) <= 1
+    counts = np.bincount(np.concatenate([answers for _, answers in drawn]))[[0, 1, 4]]
+    assert np.abs(counts - 800).max() < 40, "no class is always the one that a batch holds once more"
+    assert set(np.concatenate([images for images, _ in drawn])) == set(range(100))
+
+
+def test_balanced_batches_are_drawn_anew_in_each_epoch_and_the_same_from_a_seed():
+    def epochs(seed):
+        batches = BalancedBatches(np.arange(60), np.repeat([0, 1], 30), batch_size=10, seed=seed)
+        assert len(batches) == 6
+        for _ in range(2):
+            yield [batches[index][0].tolist() for index in (3, 0)]
+            batches.on_epoch_end()
+
+    assert list(epochs(0)) == list(epochs(0)) != list(epochs(1))
+    first, second = epochs(0)
+    assert first != second
+
+
+def test_balanced_batches_augment_and_serve_fit():
+    import keras
+
+    images, labels = np.ones((20, 4), "float32"), np.repeat([0, 1], [18, 2])
+    batches = BalancedBatches(images, labels, batch_size=4, augment=lambda batch: batch + 1)
+    assert (batches[0][0] == 2).all() and (images == 1).all()
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    history = model.fit(batches, epochs=2, verbose=0)
+    assert len(history.history["loss"]) == 2 and batches.epoch >= 2
+
+
+def test_balanced_batches_want_a_label_for_each_image():
+    with pytest.raises(ValueError, match="a label for each image.*Received: 3 images, 2 labels"):
+        BalancedBatches(np.zeros((3, 2)), np.zeros(2))

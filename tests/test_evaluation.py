@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from helpers.evaluation import is_equal, is_greater, paired_interval
+from helpers.evaluation import calibration_error, correct_prior, is_equal, is_greater, paired_interval
 
 
 def test_interval_has_the_known_answer():
@@ -77,3 +77,52 @@ def test_bad_input_is_refused(first, second, margin, message):
     for rule in (is_greater, is_equal):
         with pytest.raises(ValueError, match=message):
             rule(first, second, margin)
+
+
+def test_calibration_error_is_that_of_a_loop():
+    rng = np.random.default_rng(0)
+    probabilities, weights = rng.random(500), rng.random(500) + 0.1
+    happened, error = rng.random(500) < probabilities**2, 0  # overconfident
+    for low in np.arange(10) / 10:
+        inside = (probabilities >= low) & (probabilities < low + 0.1)
+        frequency, mean = (np.average(each[inside], weights=weights[inside]) for each in (happened, probabilities))
+        error += weights[inside].sum() / weights.sum() * abs(frequency - mean)
+    assert calibration_error(probabilities, happened, bins=10, weights=weights) == pytest.approx(error)
+
+
+def test_right_probabilities_are_calibrated_and_certainty_counts():
+    probabilities = np.repeat([0.25, 0.75, 1.0], 400)
+    happened = np.concatenate([np.arange(400) % 4 < often for often in (1, 3, 4)])
+    assert calibration_error(probabilities, happened) == pytest.approx(0)
+    assert calibration_error(np.ones(10), np.arange(10) < 6) == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "happened", "words"),
+    [([[0.5, 0.5]], [1], "for each picture"), ([2.0, -1.0], [1, 0], "not logits"), ([0.5], [1, 0], "for each picture")],
+)
+def test_calibration_error_refuses(probabilities, happened, words):
+    with pytest.raises(ValueError, match=f"{words}.*Received"):
+        calibration_error(probabilities, happened)
+
+
+def test_corrected_prior_is_bayes_rule():
+    from scipy.special import softmax
+    from scipy.stats import norm
+
+    x, centres, old, new = np.linspace(-3, 4, 50)[:, None], np.array([0, 1, 2]), [0.7, 0.2, 0.1], [0.2, 0.3, 0.5]
+    given = {name: norm.pdf(x, centres) * np.array(prior) for name, prior in (("old", old), ("new", new))}
+    right = given["new"] / given["new"].sum(axis=1, keepdims=True)
+    corrected = correct_prior(np.log(given["old"]), old, new)
+    assert softmax(corrected, axis=1) == pytest.approx(right)
+    assert correct_prior(corrected, new, old) == pytest.approx(np.log(given["old"]))
+    counts = correct_prior(np.log(given["old"]), [70, 20, 10], [2, 3, 5])
+    assert counts == pytest.approx(corrected), "numbers serve as well as shares"
+    half = correct_prior(correct_prior(np.log(given["old"]), old, new, 0.5), old, new, 0.5)
+    assert half == pytest.approx(corrected)
+
+
+@pytest.mark.parametrize("old", [[1, 0], [1, 1, 1], 0.5])
+def test_a_prior_has_a_share_for_each_class(old):
+    with pytest.raises(ValueError, match="above zero.*Received"):
+        correct_prior(np.zeros((4, 2)), old, [1, 1])

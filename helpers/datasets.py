@@ -1,7 +1,11 @@
-"""Images and labels by name: the embedded data at once, anything else through TensorFlow Datasets."""
+"""Images and labels by name: the embedded data at once, anything else through TensorFlow Datasets; balanced batches."""
 
+import helpers.quiet  # noqa: F401
+
+import math
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from helpers.embedded import embedded_arrays, embedded_names, read_card
@@ -96,10 +100,60 @@ def class_names(name, label_key=None, data_dir=None):
     return builder.info.features[_label_key(builder, label_key)].names
 
 
+class BalancedBatches(keras.utils.PyDataset):
+    """Batches for ``fit`` that hold each class equally often, whatever its number of images; nothing is copied ahead.
+
+    A batch goes round the classes, from one drawn at random, and takes from each an image drawn at random, with
+    replacement. It is drawn anew in every epoch, and the same one for the same seed, epoch and index, by any worker.
+
+    Args:
+        images: array ``(n, ...)``, also one that stays on disk, as ``np.load(path, mmap_mode="r")`` gives it.
+        labels: array of integers ``(n,)``.
+        batch_size: images in a batch.
+        batches: batches in an epoch; None for as many as hold n images.
+        seed: of what is drawn, zero or more.
+        augment: function from the images of a batch to as many new ones, or None.
+        options: of ``keras.utils.PyDataset``, such as ``workers``.
+
+    Raises:
+        ValueError: images and labels of different lengths, or a batch of no image.
+
+    Taught in lesson 14.
+
+    Source: keras.io/api/utils/python_utils, PyDataset; class-balanced sampling: Shen, Lin and Huang, 2016, "Relay
+    Backpropagation for Effective Learning of Deep Convolutional Neural Networks", section 3.3.
+
+    Example::
+
+        model.fit(BalancedBatches(train_images, train_labels, batch_size=48), epochs=5)
+    """
+
+    def __init__(self, images, labels, batch_size=32, batches=None, seed=0, augment=None, **options):
+        super().__init__(**options)
+        if len(images) != len(labels) or len(labels) == 0 or batch_size < 1:
+            sizes = f"{len(images)} images, {len(labels)} labels, batch_size={batch_size!r}"
+            raise ValueError(f"Give a label for each image, and a batch of one or more. Received: {sizes}")
+        self.images, self.labels, self.batch_size, self.seed, self.augment = images, labels, batch_size, seed, augment
+        self.batches = math.ceil(len(labels) / batch_size) if batches is None else batches
+        self.members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+        self.epoch = 0
+
+    def __len__(self):
+        return self.batches
+
+    def __getitem__(self, index):
+        rng = np.random.default_rng((self.seed, self.epoch, index))
+        turn = rng.integers(len(self.members)) + np.arange(self.batch_size)
+        chosen = [rng.choice(self.members[place % len(self.members)]) for place in turn]
+        images = self.images[chosen]
+        return images if self.augment is None else self.augment(images), self.labels[chosen]
+
+    def on_epoch_end(self):
+        self.epoch += 1
+
+
 def _examples(name, split, image_size, label_key, data_dir):
     """Return an unbatched ``tf.data.Dataset`` of ``(uint8 image, int64 label)``."""
-    import helpers.quiet  # noqa: F401
-
     import tensorflow as tf
 
     if image_size is not None and (np.shape(image_size) != (2,) or min(image_size) < 1):
@@ -122,8 +176,6 @@ def _examples(name, split, image_size, label_key, data_dir):
 
 def _prepared(name, label_key, data_dir):
     """Return the TFDS builder of a data set, which is downloaded and prepared if it is not yet."""
-    import helpers.quiet  # noqa: F401
-
     import absl.logging
     import tensorflow_datasets as tfds
 

@@ -1,4 +1,4 @@
-"""The one rule by which the course compares two recipes over seeds."""
+"""The one rule by which the course compares two recipes over seeds; calibration of probabilities, and their priors."""
 
 from typing import NamedTuple
 
@@ -93,3 +93,76 @@ def paired_interval(first, second):
         return mean, mean, mean
     low, high = stats.ttest_rel(first, second).confidence_interval(0.95)
     return mean, float(low), float(high)
+
+
+def calibration_error(probabilities, happened, bins=15, weights=None):
+    """Return how far probabilities are from the frequencies of what they predict.
+
+    Predictions are put into bins of equal width. The expected calibration error is the mean over all predictions of
+    ``|frequency - mean probability|`` of their bin: 0 where, of all that got 0.7, seven in ten happen.
+
+    Args:
+        probabilities: ``(n,)``, of one event for each picture. For the error of Guo et al. it is the event that the
+            answer is right: ``p.max(axis=1)``, and ``p.argmax(axis=1) == labels`` as what happened.
+        happened: ``(n,)``, whether it did: booleans, or 0 and 1.
+        bins: number of bins. With few pictures in each, chance alone gives an error above 0.
+        weights: ``(n,)``, how much each picture counts; None for all alike.
+
+    Returns:
+        A number from 0 to 1.
+
+    Raises:
+        ValueError: another shape, or probabilities that are none.
+
+    Taught in lesson 14.
+
+    Source: Guo et al., 2017, "On Calibration of Modern Neural Networks", section 2.
+
+    Example::
+
+        calibration_error([0.9, 0.9, 0.1, 0.1], [1, 1, 0, 0])  # 0.1
+    """
+    probabilities, happened = np.asarray(probabilities, float), np.asarray(happened, float)
+    weights = np.ones(len(happened)) if weights is None else np.asarray(weights, float)
+    if not (probabilities.shape == happened.shape == weights.shape and probabilities.ndim == 1):
+        shapes = f"shapes {probabilities.shape}, {happened.shape}, {weights.shape}"
+        raise ValueError(f"Give a probability, what happened and a weight for each picture. Received: {shapes}")
+    if not ((0 <= probabilities) & (probabilities <= 1)).all():
+        low, high = probabilities.min(), probabilities.max()
+        raise ValueError(f"Give probabilities, not logits. Received: numbers from {low:.3g} to {high:.3g}")
+    bin_of = np.minimum((probabilities * bins).astype(int), bins - 1)
+    gaps = np.bincount(bin_of, weights * (happened - probabilities))
+    return float(np.abs(gaps).sum() / weights.sum())
+
+
+def correct_prior(logits, old_prior, new_prior, strength=1.0):
+    """Return logits for a world in which the classes have other shares.
+
+    ``z_k + strength * log(new_k / old_k)``. With strength 1 it is Bayes' rule, exact where the logits were right and
+    pictures of a class look the same in both worlds.
+
+    Args:
+        logits: ``(..., num_classes)``.
+        old_prior: ``(num_classes,)``, shares or numbers of the classes in training.
+        new_prior: ``(num_classes,)``, of the classes in the world to come; all alike for the best balanced accuracy.
+        strength: 0 for no correction, 1 for the whole.
+
+    Returns:
+        Array of the shape of the logits.
+
+    Raises:
+        ValueError: priors of another length, or a share that is not above zero.
+
+    Taught in lesson 14.
+
+    Source: Saerens, Latinne and Decaestecker, 2002, "Adjusting the Outputs of a Classifier to New a Priori
+    Probabilities"; with a strength: Menon et al., 2021, "Long-Tail Learning via Logit Adjustment", section 4.
+
+    Example::
+
+        balanced = correct_prior(model.predict(images), np.bincount(train_labels), np.ones(num_classes))
+    """
+    old, new = np.asarray(old_prior, float), np.asarray(new_prior, float)
+    if old.shape != (np.shape(logits)[-1],) or new.shape != old.shape or min(old.min(), new.min()) <= 0:
+        raise ValueError(f"Give each class a share above zero. Received: old_prior={old}, new_prior={new}")
+    return logits + strength * (np.log(new / new.sum()) - np.log(old / old.sum()))

@@ -1,13 +1,20 @@
 """Images augmented per second, by operation and recipe: Keras layers, tf.image, imgaug and albumentations.
 
     python -m venv peers && peers/bin/pip install -r requirements-cpu.txt albumentations==2.0.8
-    peers/bin/python benchmarks/augmentation.py "two cores of an AMD EPYC"   # some six minutes
+    peers/bin/python benchmarks/augmentation.py "two cores of an AMD EPYC"   # some ten minutes
 
 albumentations brings an OpenCV of its own, so it wants an environment of its own; without it, its column is left out.
-Writes results/15_augmentation_speed.json and prints it as a table. Each library is used as its users would: Keras'
-layers and tf.image in ``tf.data`` (whole batches; single images, as tf.image draws once for a batch), imgaug by
-batches, albumentations by single images. On two cores ``tf.data`` has two parallel calls, and the others two
-threads, as in Keras' ``PyDataset(workers=2)``. Every rate is the best of several interleaved rounds.
+Writes results/15_augmentation_speed.json and prints it as a table. Every rate is the best of several interleaved
+rounds.
+
+Keras layers and tf.image run in ``tf.data``, with as many parallel calls as cores: whole batches, and single images,
+as tf.image draws once for a batch. imgaug gets batches, albumentations single images; on two cores with two threads,
+as in Keras' ``PyDataset(workers=2)``, and again with two processes, the way there and back included.
+
+The libraries draw alike but for this. Of the Keras column flip, rotation and shift are Keras' own layers, the rest
+this course's; its light multiplies R, G and B, where tf.image and imgaug go to HSV and back, and albumentations'
+``ColorJitter`` multiplies without keeping the hue of what ends at 255. imgaug's crop and albumentations' crop and
+shift go by whole pixels.
 """
 
 import os
@@ -24,6 +31,8 @@ import importlib.util
 import itertools
 import json
 import math
+import shlex
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
@@ -51,6 +60,7 @@ OPERATIONS = {
     "the binary deck's recipe": RECIPES["binary"],
 }
 LIBRARIES = ["Keras layers", "tf.image", "imgaug", "albumentations"]
+PROCESSES = ", two processes"  # behind the name of a library
 SIDES = (28, 128)  # pixels
 BATCH_SIZE = 64
 
@@ -93,11 +103,16 @@ def tf_image(recipe):
 
 
 def albumentation(recipe):
-    """Return a function of one image; None where albumentations has no such operation."""
+    """Return a function of one image."""
     import albumentations
     import cv2
 
     edge = {"border_mode": cv2.BORDER_REPLICATE, "p": 1}
+
+    def invert(probability):
+        inversion = [albumentations.InvertImg(p=1)]
+        return [albumentations.SelectiveChannelTransform(inversion, [each], p=probability) for each in range(3)]
+
     known = {
         "flip": lambda _: albumentations.HorizontalFlip(p=0.5),
         "crop": lambda share: albumentations.CropAndPad(percent=(-share, 0), p=1),
@@ -106,9 +121,8 @@ def albumentation(recipe):
         "light": lambda ends: albumentations.ColorJitter(ends, (1, 1), (1, 1), (0, 0), p=1),
         "tint": lambda size: albumentations.RGBShift(size, size, size, p=1),
         "noise": lambda deviation: albumentations.GaussNoise(std_range=(deviation / 255,) * 2, p=1),
+        "inversion": lambda probability: albumentations.Sequential(invert(probability), p=1),
     }
-    if not set(recipe) <= set(known):
-        return None  # it inverts all channels of an image, or none
     chain = albumentations.Compose([known[operation](strength) for operation, strength in recipe.items()])
     return lambda image: chain(image=image)["image"]
 
@@ -120,50 +134,77 @@ def images_of(side):
 
 
 def batch_augmenter(library, operation):
-    """Return a function from a batch to its augmented batch, by a library without a pipeline of its own, or None."""
+    """Return a function from a batch to its augmented batch, by a library without a pipeline of its own."""
     if library == "imgaug":
         pipeline = imgaug_augmentation(OPERATIONS[operation])
         return lambda batch: pipeline(images=batch)
     augment = albumentation(OPERATIONS[operation])
-    return augment and (lambda batch: np.stack([augment(image) for image in batch]))
+    return lambda batch: np.stack([augment(image) for image in batch])
+
+
+def augmented(library, operation, batch):
+    """Augment a batch in a process of its own, which keeps its augmenter."""
+    return kept_augmenter(library, operation)(batch)
+
+
+kept_augmenter = functools.cache(batch_augmenter)
+
+
+@functools.cache
+def processes(cores):
+    """Return a pool of processes, the same at each call."""
+    return ProcessPoolExecutor(cores, get_context("spawn"), limit, (cores,))
+
+
+def close(cores):
+    """End this process' pool, which would keep it from ending."""
+    processes(cores).shutdown()
 
 
 @functools.cache
 def consumer(library, operation, side, cores):
     """Return a function that augments so many batches, one after the other as a trainer takes them, or None."""
-    images = images_of(side)
+    batches = images_of(side).reshape(-1, BATCH_SIZE, side, side, 3)
     if library in ("Keras layers", "tf.image"):
-        import tensorflow as tf
-
-        dataset = tf.data.Dataset.from_tensor_slices(images).repeat()
-        if library == "tf.image":
-            function = tf_image(OPERATIONS[operation])
-            if function is None:
-                return None
-            dataset = dataset.map(function, num_parallel_calls=cores).batch(BATCH_SIZE)
-        else:
-            layers = keras_augmentation(OPERATIONS[operation])
-
-            def function(batch):
-                return tf.cast(tf.round(layers(tf.cast(batch, "float32"), training=True)), "uint8")
-
-            dataset = dataset.batch(BATCH_SIZE).map(function, num_parallel_calls=cores)
-        options = tf.data.Options()
-        options.threading.private_threadpool_size = cores
-        iterator = iter(dataset.prefetch(1).with_options(options))
-        return lambda batches: [next(iterator) for _ in range(batches)]
+        iterator = pipeline(library, operation, batches, cores)
+        return iterator and (lambda count: [next(iterator) for _ in range(count)])
+    loaded = itertools.cycle(batches)
+    if library.endswith(PROCESSES):
+        augment = functools.partial(augmented, library.removesuffix(PROCESSES), operation)
+        return lambda count: list(processes(cores).map(augment, itertools.islice(loaded, count)))
     augmenters = [batch_augmenter(library, operation) for _ in range(cores)]  # each thread its own
-    if None in augmenters:
-        return None
-    loaded = itertools.cycle(np.split(images, len(images) // BATCH_SIZE))
+    pool = ThreadPoolExecutor(cores)
 
     def work(augment, batches):
         return [augment(batch) for batch in batches]
 
-    pool = ThreadPoolExecutor(cores)
-    return lambda batches: list(
-        pool.map(work, augmenters, [list(itertools.islice(loaded, batches // cores)) for _ in range(cores)])
-    )
+    def consume(count):
+        shares = [list(itertools.islice(loaded, count // cores)) for _ in range(cores)]
+        return list(pool.map(work, augmenters, shares))
+
+    return consume
+
+
+def pipeline(library, operation, batches, cores):
+    """Return the iterator of an endless ``tf.data`` pipeline of augmented batches, or None."""
+    import tensorflow as tf
+
+    if library == "tf.image":
+        function = tf_image(OPERATIONS[operation])
+        if function is None:
+            return None
+        dataset = tf.data.Dataset.from_tensor_slices(batches.reshape(-1, *batches.shape[2:])).repeat()
+        dataset = dataset.map(function, num_parallel_calls=cores).batch(BATCH_SIZE)
+    else:
+        layers = keras_augmentation(OPERATIONS[operation])
+
+        def function(batch):
+            return tf.cast(tf.round(layers(batch, training=True)), "uint8")
+
+        dataset = tf.data.Dataset.from_tensor_slices(batches).repeat().map(function, num_parallel_calls=cores)
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = cores
+    return iter(dataset.prefetch(1).with_options(options))
 
 
 def limit(cores):
@@ -184,8 +225,8 @@ def rate(library, operation, side, cores, seconds):
     consume = consumer(library, operation, side, cores)
     if consume is None:
         return None
-    consume(2 * cores)
-    batches, taken = 2 * cores, 0
+    consume(6 * cores)  # also what lay ready
+    batches, taken = 4 * cores, 0
     while taken < seconds:
         batches *= 2 if not taken else max(2, math.ceil(seconds / taken))  # stays a multiple of the cores
         start = time.perf_counter()
@@ -194,10 +235,11 @@ def rate(library, operation, side, cores, seconds):
     return batches * BATCH_SIZE / taken
 
 
-def main(hardware, rounds, seconds):
-    libraries = [library for library in LIBRARIES if library != "albumentations" or importlib.util.find_spec(library)]
+def main(command, hardware, rounds, seconds):
+    installed = [each for each in LIBRARIES if each != "albumentations" or importlib.util.find_spec(each)]
     found = {}
     for cores in (1, 2):
+        libraries = installed + [each + PROCESSES for each in installed[2:] if cores == 2]
         workers = {  # a process for each, so that none has another's threads; they take turns
             library: ProcessPoolExecutor(1, get_context("spawn"), limit, (cores,)) for library in libraries
         }
@@ -211,16 +253,17 @@ def main(hardware, rounds, seconds):
                 row = ", ".join(f"{name} {found[cores, side, operation, name] or 0:,.0f}" for name in libraries)
                 print(f"{cores} cores, {side} px, {operation}: {row}", flush=True)
         for worker in workers.values():
+            worker.submit(close, cores).result()
             worker.shutdown()
     rows = [
         dict(zip(("cores", "side", "operation", "library"), key), images_per_second=value and round(value))
         for key, value in found.items()
     ]
     record = {
-        "command": f'python benchmarks/augmentation.py "{hardware}"',
+        "command": command,
         "date": datetime.date.today().isoformat(),
         "hardware": hardware,
-        "versions": versions() | {name: importlib.metadata.version(name) for name in libraries[2:]},
+        "versions": versions() | {each: importlib.metadata.version(each) for each in [*installed[2:], "opencv-python"]},
         "parameters": {"batch_size": BATCH_SIZE, "rounds": rounds, "seconds": seconds, "operations": OPERATIONS},
         "rates": rows,
     }
@@ -233,6 +276,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("hardware", help="what it runs on, for the record")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=0.2, help="of each measurement, at least")
+    parser.add_argument("--seconds", type=float, default=0.5, help="of each measurement, at least")
     options = parser.parse_args()
-    main(options.hardware, options.rounds, options.seconds)
+    command = shlex.join(["python", "benchmarks/augmentation.py", *sys.argv[1:]])
+    main(command, options.hardware, options.rounds, options.seconds)

@@ -33,16 +33,17 @@ def augmenter(recipe, library="keras", seed=0):
     ``light=(0.5, 1)``. What comes into view from beyond the border repeats the border.
 
     Args:
-        recipe: ``{operation: strength}``, or one of ``RECIPES``.
-        library: ``"keras"`` or ``"imgaug"``. Both draw from the same distributions, not the same numbers.
-        seed: integer. With the same seed, the same calls give the same images.
+        recipe: ``{operation: strength}``, such as ``RECIPES["practice"]``.
+        library: ``"keras"`` or ``"imgaug"``. Both draw from the same distributions, not the same numbers; imgaug
+            crops by whole pixels, which shows in small images.
+        seed: integer from 0. With the same seed, the same calls give the same images.
 
     Returns:
         Function from uint8 ``(n, height, width, 1 or 3)`` to a new array of the same shape and type. Call it from
         one thread; another thread or process wants one of its own, with a seed of its own.
 
     Raises:
-        ValueError: unknown library or operation, or a strength that makes no sense; later, other images.
+        ValueError: unknown library or operation, a strength or seed that makes no sense; later, other images.
         ImportError: imgaug is wanted and cannot be imported.
 
     Source: lecture decks *practice* and *binary*; imgaug 0.4.0, whose ``Crop`` and ``Add`` are ``crop`` and ``tint``.
@@ -77,8 +78,9 @@ def augmenter(recipe, library="keras", seed=0):
 def keras_augmentation(recipe, seed=0):
     """Return a recipe as Keras layers, for a model, a ``tf.data`` pipeline or a batch by hand.
 
-    They want and give values from 0 to 255, as floats, and do nothing when called with ``training=False``. In
-    ``tf.data`` they run on the TensorFlow backend; with several parallel calls the order of the draws is open.
+    They want batches of values from 0 to 255 and give floats, and do nothing when called with ``training=False``.
+    In ``tf.data`` they run on the TensorFlow backend; with several parallel calls the order of the draws is open, and
+    now and then two batches get the same.
 
     Args:
         recipe, seed: as for ``augmenter``.
@@ -93,27 +95,18 @@ def keras_augmentation(recipe, seed=0):
 
         model = keras.Sequential([keras.Input((28, 28, 1)), keras_augmentation({"flip": True}), ...])
     """
+    make = {
+        "flip": lambda flips, seed: layers.RandomFlip("horizontal", seed=seed) if flips else layers.Identity(),
+        "crop": RandomCropAndResize,
+        "rotation": lambda ends, seed: layers.RandomRotation([d / 360 for d in ends], fill_mode="nearest", seed=seed),
+        "shift": lambda ends, seed: layers.RandomTranslation(ends, ends, fill_mode="nearest", seed=seed),
+        "light": RandomLight,
+        "tint": RandomTint,
+        "noise": RandomNoise,
+        "inversion": RandomChannelInversion,
+    }
     recipe = _checked(recipe)
-    seeds = np.random.SeedSequence(seed).generate_state(len(recipe)) // 2  # below 2 ** 31
-    chain = []
-    for (operation, strength), seed in zip(recipe.items(), seeds.tolist()):
-        if operation == "flip":
-            chain += [layers.RandomFlip("horizontal", seed=seed)] if strength else []
-        elif operation == "crop":
-            chain.append(RandomCropAndResize(strength, seed=seed))
-        elif operation == "rotation":
-            factor = tuple(degrees / 360 for degrees in strength)
-            chain.append(layers.RandomRotation(factor, fill_mode="nearest", seed=seed))
-        elif operation == "shift":
-            chain.append(layers.RandomTranslation(strength, strength, fill_mode="nearest", seed=seed))
-        elif operation == "light":
-            chain.append(RandomLight(strength, seed=seed))
-        elif operation == "tint":
-            chain.append(RandomTint(strength, seed=seed))
-        elif operation == "noise":
-            chain.append(RandomNoise(strength, seed=seed))
-        elif operation == "inversion":
-            chain.append(RandomChannelInversion(strength, seed=seed))
+    chain = [make[each](strength, seed) for (each, strength), seed in zip(recipe.items(), _seeds(seed, len(recipe)))]
     return keras.Sequential(chain or [layers.Identity()], name="augmentation")
 
 
@@ -134,41 +127,34 @@ def imgaug_augmentation(recipe, seed=0):
         images, boxes = imgaug_augmentation({"rotation": 20})(images=images, bounding_boxes=boxes)
     """
     recipe, iaa = _checked(recipe), load_imgaug().augmenters
-    chain = []
-    for operation, strength in recipe.items():
-        if operation == "flip":
-            chain += [iaa.Fliplr(0.5)] if strength else []
-        elif operation == "crop":
-            window = iaa.Crop(percent=strength, keep_size=False)
-            chain.append(iaa.KeepSizeByResize(window, interpolation="linear"))  # Crop's own repeats pixels
-        elif operation == "rotation":
-            low, high = strength
-            chain.append(iaa.Affine(rotate=(-high, -low), mode="edge"))  # imgaug turns clockwise
-        elif operation == "shift":
-            chain.append(iaa.Affine(translate_percent={"x": strength, "y": strength}, mode="edge"))
-        elif operation == "light":
-            value = iaa.WithChannels(2, iaa.Multiply(strength))
-            chain.append(iaa.WithColorspace("HSV", from_colorspace="RGB", children=value))
-        elif operation == "tint":
-            chain.append(iaa.Add(strength, per_channel=True))
-        elif operation == "noise":
-            chain.append(iaa.AdditiveGaussianNoise(scale=strength, per_channel=True))
-        elif operation == "inversion":
-            chain.append(iaa.Invert(strength, per_channel=True))
-    pipeline = iaa.Sequential(chain)
-    pipeline.seed_(seed)  # the argument ``seed`` would leave its children with the global state
+    make = {
+        "flip": lambda flips: iaa.Fliplr(0.5 if flips else 0),
+        "crop": lambda ends: iaa.KeepSizeByResize(  # Crop's own way back to the old size repeats pixels
+            iaa.Crop(percent=ends, keep_size=False), interpolation="linear"
+        ),
+        "rotation": lambda ends: iaa.Affine(rotate=(-ends[1], -ends[0]), mode="edge"),  # imgaug turns clockwise
+        "shift": lambda ends: iaa.Affine(translate_percent={"x": ends, "y": ends}, mode="edge"),
+        "light": lambda ends: iaa.WithColorspace(
+            "HSV", from_colorspace="RGB", children=iaa.WithChannels(2, iaa.Multiply(ends))
+        ),
+        "tint": lambda ends: iaa.Add(ends, per_channel=True),
+        "noise": lambda deviation: iaa.AdditiveGaussianNoise(scale=deviation, per_channel=True),
+        "inversion": lambda probability: iaa.Invert(probability, per_channel=True),
+    }
+    pipeline = iaa.Sequential([make[operation](strength) for operation, strength in recipe.items()])
+    pipeline.seed_(*_seeds(seed, 1))  # the argument ``seed`` would leave its children with the global state
     return pipeline
 
 
 def load_imgaug():
     """Import imgaug 0.4.0 so that it runs on NumPy 2, and return it.
 
-    Its last release, of 2020, uses three names that NumPy has dropped since: ``np.sctypes``, when it is imported,
-    ``np.complex`` and ``np.bool`` later. They are put back, for the whole process, where they are missing.
+    Its last release, of 2020, uses two names that NumPy has dropped since: ``np.sctypes``, when it is imported,
+    ``np.complex`` later. They are put back, for the whole process.
 
-    What stays broken with today's OpenCV and NumPy: ``ElasticTransformation``, ``pillike.Autocontrast`` and
-    ``ChangeColorTemperature``; ``imgcorruptlike`` wants a package more. ``augment_batches(background=True)`` and
-    ``pool()`` hang where processes are spawned, as on Windows and macOS: their children import an imgaug that
+    What stays broken with today's OpenCV and NumPy: ``ElasticTransformation``, ``pillike.Autocontrast``, and on
+    batches ``ChangeColorTemperature``; ``imgcorruptlike`` wants a package more. ``augment_batches(background=True)``
+    and ``pool()`` hang where processes are spawned, as on Windows and macOS: their children import an imgaug that
     nobody has mended.
 
     Returns:
@@ -181,9 +167,9 @@ def load_imgaug():
 
         iaa = load_imgaug().augmenters
     """
-    kinds = {"int": "bhilq", "uint": "BHILQ", "float": "efdg", "complex": "FDG", "others": "?OSUV"}
-    old = {"sctypes": {kind: [np.dtype(code).type for code in codes] for kind, codes in kinds.items()}}
-    for name, value in (old | {"complex": complex, "bool": bool}).items():
+    kinds = {"int": "bhilq", "uint": "BHILQ", "float": "efdg"}
+    kinds = {kind: [np.dtype(code).type for code in codes] for kind, codes in kinds.items()}
+    for name, value in {"sctypes": kinds, "complex": complex}.items():
         if not hasattr(np, name):
             setattr(np, name, value)
     try:
@@ -201,6 +187,8 @@ def load_imgaug():
 class RandomOperation(layers.Layer):
     """Base of the layers below, which change each image of a batch by itself, and in training only.
 
+    Taught in lesson 15.
+
     Args:
         strength: the two ends of a range to draw from, or one number.
         seed: integer; None for a random one.
@@ -216,8 +204,12 @@ class RandomOperation(layers.Layer):
         return keras.random.uniform((ops.shape(images)[0], *shape), *(ends or self.strength), seed=self.generator)
 
     def call(self, images, training=True):
-        images = ops.cast(images, self.compute_dtype)
-        return self.change(images) if training else images
+        if len(images.shape) != 4:
+            raise ValueError(
+                f"Batch the images first: (n, height, width, channels). Received: shape={tuple(images.shape)}"
+            )
+        answer = self.change(ops.cast(images, "float32")) if training else images
+        return ops.cast(answer, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -238,7 +230,7 @@ class RandomCropAndResize(RandomOperation):
     """
 
     def change(self, images):
-        height, width = images.shape[1:3]
+        height, width = (ops.cast(side, "float32") for side in ops.shape(images)[1:3])
         top, bottom, left, right = ops.unstack(self.draw(images, 4), 4, axis=1)
         zeros = ops.zeros_like(top)
         high, wide = 1 - top - bottom, 1 - left - right  # pixel i of the answer is centred at i + 0.5
@@ -250,9 +242,11 @@ class RandomCropAndResize(RandomOperation):
 
 @keras.saving.register_keras_serializable("course")
 class RandomLight(RandomOperation):
-    """Multiply the value V = max(R, G, B) of HSV; hue and saturation stay: R, G and B are multiplied alike.
+    """Multiply the value V = max(R, G, B) of HSV, hue and saturation unchanged: (R, G, B) times min(f, 255 / V).
 
     ``keras.layers.RandomBrightness`` adds instead, which takes saturation from dark colours.
+
+    Taught in lesson 15.
 
     Args:
         strength: the least and the largest factor; V ends at 255.
@@ -307,30 +301,42 @@ class RandomChannelInversion(RandomOperation):
 
 def _checked(recipe):
     """Return the recipe with each range as its two ends."""
-    limits = {  # operation: the ends for a single number s, the least and the largest end
-        "crop": (lambda s: (0, s), 0, 0.499),
-        "rotation": (lambda s: (-s, s), -360, 360),
-        "shift": (lambda s: (-s, s), -1, 1),
-        "light": (lambda s: (1 - s, 1 + s), 0, 10),
-        "tint": (lambda s: (-s, s), -255, 255),
-        "noise": (None, 0, 255),
-        "inversion": (None, 0, 1),
+    if not isinstance(recipe, dict):
+        raise ValueError(f"Give {{operation: strength}}, such as RECIPES['practice']. Received: recipe={recipe!r}")
+    limits = {  # operation: the ends that a single number s stands for, in words too; the least and the largest end
+        "crop": (lambda s: (0, s), "0 and s", 0, 0.499),
+        "rotation": (lambda s: (-s, s), "-s and s", -360, 360),
+        "shift": (lambda s: (-s, s), "-s and s", -1, 1),
+        "light": (lambda s: (1 - s, 1 + s), "1 - s and 1 + s", 0, 10),
+        "tint": (lambda s: (-s, s), "-s and s", -255, 255),
+        "noise": (None, None, 0, 255),
+        "inversion": (None, None, 0, 1),
     }
     checked = {}
-    for operation, strength in dict(recipe).items():
+    for operation, strength in recipe.items():
         if operation == "flip" and isinstance(strength, bool):
             checked[operation] = strength
             continue
         if operation not in limits:
             known = ", ".join(["flip (True or False)", *limits])
             raise ValueError(f"Operations: {known}. Received: {operation}={strength!r}")
-        ends, least, largest = limits[operation]
-        values = [value for value in np.ravel(strength).tolist() if isinstance(value, int | float)]
-        if ends and np.ndim(strength) == 0 and values:
+        ends, words, least, largest = limits[operation]
+        values = strength if isinstance(strength, tuple | list) else (strength,)
+        if any(isinstance(value, bool) or not isinstance(value, int | float | np.number) for value in values):
+            values = ()
+        elif ends and len(values) == 1:
             values = ends(*values)
-        wanted = "a number, or two in order," if ends else "a number"
         if len(values) != (2 if ends else 1) or not least <= values[0] <= values[-1] <= largest:
-            message = f"{operation} takes {wanted} from {least} to {largest}."
-            raise ValueError(f"{message} Received: {operation}={strength!r}")
-        checked[operation] = tuple(values) if ends else values[0]
+            wanted = f"two ends in order, or a number s for the ends {words}: all" if ends else "a number"
+            raise ValueError(
+                f"{operation} takes {wanted} from {least} to {largest}. Received: {operation}={strength!r}"
+            )
+        checked[operation] = tuple(map(float, values)) if ends else float(values[0])
     return checked
+
+
+def _seeds(seed, count):
+    """Return so many seeds, one for each operation, below 2 ** 31."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"A seed is an integer from 0. Received: seed={seed!r}")
+    return (np.random.SeedSequence(seed).generate_state(count) // 2).tolist()

@@ -1,11 +1,13 @@
 """Augmentations against NumPy, SciPy and scikit-image, and the same recipe in Keras and in imgaug."""
 
+import inspect
 import subprocess
 import sys
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy import ndimage, stats
 from skimage.color import hsv2rgb, rgb2hsv
 
@@ -169,19 +171,37 @@ def test_layers_rest_outside_training_and_are_saved(images, tmp_path):
     assert np.array_equal(*answers) and not np.allclose(answers[0], images, atol=5)
 
 
-def test_layers_in_tf_data(images):
-    import tensorflow as tf
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_layers_under_mixed_precision(images, policy):
+    recipe, before = RECIPES["practice"] | RECIPES["binary"] | {"noise": 5}, keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        half, whole = keras_augmentation(recipe, seed=3), augmenter(recipe, seed=3)(images)
+        answer = half(images.astype("float32"), training=True)
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert keras.backend.standardize_dtype(answer.dtype) == policy.removeprefix("mixed_")
+    assert np.abs(whole.astype(float) - augmenter(recipe, seed=3)(images)).mean() < 10
 
-    pipeline = keras_augmentation(RECIPES["practice"] | {"noise": 5}, seed=3)
-    dataset = tf.data.Dataset.from_tensor_slices(images).batch(5)
-    dataset = dataset.map(lambda batch: pipeline(tf.cast(batch, "float32"), training=True))
+
+def test_layers_in_tf_data(images):
+    pipeline = keras_augmentation(RECIPES["practice"] | RECIPES["binary"] | {"noise": 5}, seed=3)
+    dataset = tf.data.Dataset.from_generator(lambda: iter(images), output_signature=tf.TensorSpec((None, None, 3)))
+    dataset = dataset.batch(5).map(lambda batch: pipeline(batch, training=True))  # no side is known before the run
     runs = [np.concatenate(list(dataset.as_numpy_iterator())) for _ in range(2)]
     assert runs[0].shape == images.shape and not np.allclose(runs[0], runs[1])
 
 
+@pytest.mark.parametrize("layer", RandomOperation.__subclasses__())
+def test_layers_want_batches(images, layer):
+    strength = 0.1 if layer.__name__ in ("RandomNoise", "RandomChannelInversion") else (0, 0.1)
+    with pytest.raises(ValueError, match=r"Batch the images first: .* Received: shape=\(128, 128, 3\)"):
+        layer(strength)(images[0])
+
+
 def test_every_operation_is_a_layer_of_its_own():
     for layer in RandomOperation.__subclasses__():
-        assert layer.__name__ in keras_augmentation.__code__.co_names
+        assert layer.__name__ in inspect.getsource(keras_augmentation)
 
 
 def test_boxes_follow(images):
@@ -197,10 +217,14 @@ def test_boxes_follow(images):
     [
         ({"zoom": 2}, "Operations: flip .True or False., crop, .* Received: zoom=2"),
         ({"flip": 0.5}, "flip .True or False"),
-        ({"crop": 0.5}, "crop takes a number, or two in order, from 0 to 0.499. Received: crop=0.5"),
+        ("practice", "Give {operation: strength}, such as RECIPES.'practice'.. Received: recipe='practice'"),
+        ({"crop": 0.5}, "the ends 0 and s: all from 0 to 0.499. Received: crop=0.5"),
+        ({"rotation": -20}, "a number s for the ends -s and s: all from -360 to 360. Received: rotation=-20"),
+        ({"rotation": True}, "rotation takes"),
+        ({"rotation": [1, [2, 3]]}, "rotation takes"),
         ({"rotation": (20, 10)}, "in order"),
-        ({"shift": (0, 0.1, 0.2)}, "two in order"),
-        ({"light": 2}, "light takes .* Received: light=2"),
+        ({"shift": (0, 0.1, 0.2)}, "two ends in order"),
+        ({"light": 2}, "light takes .* ends 1 - s and 1 [+] s: all from 0 to 10. Received: light=2"),
         ({"light": (0.5, float("nan"))}, "light"),
         ({"noise": (1, 2)}, "noise takes a number from 0 to 255"),
         ({"inversion": 1.5}, "inversion takes a number from 0 to 1"),
@@ -217,6 +241,9 @@ def test_bad_library_and_images(images):
     with pytest.raises(ValueError, match="Libraries: keras, imgaug. Received: library='torchvision'"):
         augmenter({"flip": True}, "torchvision")
     for library in LIBRARIES:
+        for seed in (-1, 1.5, None, True):
+            with pytest.raises(ValueError, match=f"A seed is an integer from 0. Received: seed={seed}"):
+                augmenter({"flip": True}, library, seed)
         for bad in (images / 255, images[0], images[:0], images[..., :2]):
             with pytest.raises(ValueError, match="Give uint8 images from 0 to 255.* Received: dtype="):
                 augmenter({"flip": True}, library)(bad)

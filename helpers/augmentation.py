@@ -11,7 +11,6 @@ from keras import layers, ops
 RECIPES = {  # operations and strengths, as ``augmenter`` takes them
     "practice": {"flip": True, "crop": 0.15, "light": (0.6, 1.4), "tint": 25},
     "binary": {"rotation": 15, "shift": 0.1, "inversion": 0.2},
-    "gentle": {"flip": True, "crop": 0.1, "light": (0.8, 1.2)},
 }
 
 

@@ -2,7 +2,8 @@
 
     python results/15_augmentation.py "one core of an AMD EPYC, no GPU"  # half an hour to an hour on one core
 
-It writes 15_augmentation.json beside itself after each recipe, so that a stopped run leaves what it has.
+It writes 15_augmentation.json beside itself after each recipe, and a stopped run goes on where it stopped. To begin
+anew, delete that file.
 """
 
 import helpers.quiet  # noqa: F401  # isort: skip
@@ -137,10 +138,17 @@ def main(hardware):
         "date": str(datetime.date.today()),
         "hardware": hardware,
         "versions": versions(),
-        "parameters": PARAMETERS,
+        "parameters": json.loads(json.dumps(PARAMETERS)),  # tuples become lists, as in the file
         "runs": [],  # one row for each data set, length, recipe and size
+        "minutes": 0,
     }
-    began = time.time()
+    if PATH.exists():
+        stopped = json.loads(PATH.read_text(encoding="utf-8"))
+        changed = [key for key in ("hardware", "versions", "parameters") if stopped[key] != record[key]]
+        if changed:
+            sys.exit(f"{PATH.name} was made with other {' and '.join(changed)}: delete it to begin anew.")
+        record = stopped
+    began = time.time() - 60 * record["minutes"]
     for name, sizes in PARAMETERS["sizes"].items():
         one_size, settled = PARAMETERS["size"][name], PARAMETERS["recipe"][name]
         jobs = [(recipe, size) for size in sizes for recipe in ({}, settled)]
@@ -149,11 +157,14 @@ def main(hardware):
             jobs += [({"shift": shift}, one_size) for shift in PARAMETERS["shifts"]]
         jobs = [job for index, job in enumerate(jobs) if job not in jobs[:index]]
         for steps in PARAMETERS["steps"][name]:
-            for (recipe, size), found in zip(jobs, measure(name, steps, jobs)):
-                row = {"data": name, "steps": steps, "recipe": recipe, "size": size}
-                record["runs"].append(row | found)
+            rows = [{"data": name, "steps": steps, "recipe": recipe, "size": size} for recipe, size in jobs]
+            rows = json.loads(json.dumps(rows))
+            done = [{key: row[key] for key in rows[0]} for row in record["runs"]]
+            left = [index for index, row in enumerate(rows) if row not in done]
+            for index, found in zip(left, measure(name, steps, [jobs[index] for index in left])):
+                record["runs"].append(rows[index] | found)
                 record["minutes"] = round((time.time() - began) / 60, 1)
-                print(f"{row}: {np.mean(found['test']):.3f}", flush=True)
+                print(f"{rows[index]}: {np.mean(found['test']):.3f}", flush=True)
                 PATH.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 

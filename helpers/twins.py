@@ -40,7 +40,7 @@ def _fewest_bytes(png):
     image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     palette, photograph = io.BytesIO(), io.BytesIO()
     image.quantize(256, dither=Image.Dither.NONE).save(palette, "PNG", optimize=True)
-    image.save(photograph, "JPEG", quality=85, optimize=True)
+    image.save(photograph, "JPEG", quality=75, optimize=True)
     kinds = [("image/png", palette.getvalue()), ("image/jpeg", photograph.getvalue())]
     return min(kinds, key=lambda kind: len(kind[1]))
 

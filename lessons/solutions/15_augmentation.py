@@ -41,6 +41,13 @@ def flip_box(box, width):
 def flip_box(box, width):
     """Return the box in the mirrored picture."""
     x1, y1, x2, y2 = box
+    return width - x2, width - y2, width - x1, width - y1
+
+
+# %% tags=["exercise-box", "wrong"]
+def flip_box(box, width):
+    """Return the box in the mirrored picture."""
+    x1, y1, x2, y2 = box
     return x1, y1, x2, y2
 
 

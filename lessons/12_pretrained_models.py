@@ -440,7 +440,7 @@ def exported(model, kind, ending):
         file = Path(folder) / f"model.{ending}"
         try:
             with helpers.quiet.no_messages():  # converters talk much
-                model.export(file, format=kind, verbose=False)
+                model.export(str(file), format=kind, verbose=False)  # Keras 3.13 wants a string
         except (ImportError, ValueError, NotImplementedError, RuntimeError) as error:
             print(f"On {keras.backend.backend()}, no {kind}: {str(error)[:90]}")
             return None

@@ -57,6 +57,7 @@ def run_alone(repository, tmp_path, monkeypatch):
             "env": {
                 "PYTHONPATH": str(site),
                 "IPYTHONDIR": str(profile),
+                "PATH": os.pathsep.join([str(Path(python).parent), os.environ["PATH"]]),  # whose pip is called
                 "GIT_CONFIG_COUNT": "1",
                 "GIT_CONFIG_KEY_0": f"url.{repository.as_uri()}.insteadOf",
                 "GIT_CONFIG_VALUE_0": read_address(),

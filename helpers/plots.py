@@ -1,12 +1,17 @@
 """Every picture of the course. A plot takes arrays, draws into ``ax`` or a new one, and returns it."""
 
+import base64
+import io
 import itertools
+from html import escape
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from IPython.display import HTML
 from matplotlib.ticker import LogLocator, MaxNLocator
 from matplotlib.transforms import Bbox
+from PIL import Image
 
 
 def use_course_style():
@@ -167,6 +172,48 @@ def plot_trade_off(costs, qualities, areas, names, xlabel, ylabel, title, ax=Non
         text.set(ha=ha, va=va)
         taken.append(box)
     return ax
+
+
+def animate(figure, draw, frames, seconds=0.25, alt="", colors=40):
+    """Return a moving picture, small enough for a notebook: a GIF that starts anew after its end.
+
+    The figure is closed, and its layout is that of the first frame.
+
+    Args:
+        figure: matplotlib figure.
+        draw: function of the number of the frame, from 0; it changes what the figure shows.
+        frames: number of frames.
+        seconds: time of each; the last one stays for two seconds more.
+        alt: what the picture shows, in words, for those who cannot see it.
+        colors: number of colours, 2 to 256, chosen from the last frame; the file grows with it.
+
+    Returns:
+        ``IPython.display.HTML``, the last line of a cell shows it.
+
+    Raises:
+        ValueError: no frame, no time, or a number of colours that a GIF has not.
+
+    Example::
+
+        animate(figure, lambda i: line.set_data(x[: i + 1], y[: i + 1]), frames=len(x), alt="a walk")
+    """
+    if frames < 1 or seconds <= 0 or not 2 <= colors <= 256:
+        received = f"frames={frames}, seconds={seconds}, colors={colors}"
+        raise ValueError(f"Give a frame at least, some time, and 2 to 256 colours. Received: {received}")
+    pictures = []
+    for index in range(frames):
+        draw(index)
+        figure.canvas.draw()
+        figure.set_layout_engine("none")  # found once, it stays
+        pictures.append(Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB"))
+    plt.close(figure)
+    palette = pictures[-1].quantize(colors, Image.Quantize.MAXCOVERAGE)  # one for all: the file keeps changes only
+    pictures = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
+    durations, file = [round(1000 * seconds)] * frames, io.BytesIO()  # milliseconds
+    durations[-1] += 2000
+    pictures[0].save(file, "gif", save_all=True, append_images=pictures[1:], duration=durations, loop=0)
+    content = base64.b64encode(file.getvalue()).decode()
+    return HTML(f'<img alt="{escape(alt)}" src="data:image/gif;base64,{content}">')
 
 
 def _covered(box, others):

@@ -68,6 +68,13 @@ def draws_anew_from_each_seed(restarts):
     return first == third != second
 
 
+def rises_tenfold(range_test):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    rates, losses = range_test(model, np.zeros((4, 2)), np.zeros((4, 1)), batch_size=4, low=0.1, high=1, steps=2)
+    return np.allclose(rates, [0.1, 1]) and losses.tolist() == [0, 0]
+
+
 GREY = np.full((2, 4, 4, 3), 100, "uint8")
 
 
@@ -79,6 +86,12 @@ def adds_to_grey(least, largest):
         return change.min() >= least and change.max() <= largest and change.std() > 0
 
     return example
+
+
+def whitens(layer):
+    images, white = np.random.default_rng(0).normal(5, 3, (50, 2, 2, 1)).astype("float32"), layer(components=3)
+    white.adapt(images)
+    return np.allclose(np.cov(keras.ops.convert_to_numpy(white(images)).T), np.eye(3), atol=1e-4)
 
 
 def gives(shape, *arguments, **options):
@@ -167,17 +180,27 @@ EXAMPLES = {
     "evaluation.is_greater": lambda is_greater: is_greater([3, 4, 5], [1, 2, 3], margin=1).holds is True,
     "evaluation.paired_interval": lambda interval: interval([3, 4, 5], [1, 2, 3]) == (2, 2, 2),
     "parallel.find_devices": lambda find_devices: find_devices()[0].startswith("cpu"),
+    "plots.animate": lambda animate: animate(plt.figure(), lambda index: None, 2).data.startswith("<img alt"),
     "plots.plot_by_seed": lambda plot: (
         plot({"a": [1, 2, 6]}, "loss (nats)", "t").collections[0].get_segments()[0][0][0] == 3
     ),
     "plots.plot_curves": lambda plot: list(plot({"a": [5, 7]}, "epoch", "loss", "t").lines[0].get_ydata()) == [5, 7],
     "plots.plot_images": lambda plot: len(plot(np.zeros((3, 4, 4)), titles=["a", "b", "c"]).images) == 3,
     "plots.plot_trade_off": lambda plot: len(plot([1, 2], [3, 4], [5, 6], ["a", "b"], "x", "y", "t").texts) == 2,
+    "preprocessing.Whitening": whitens,
+    "preprocessing.image_batches": lambda batches: (
+        [len(each) for each in batches(np.zeros((1500, 2, 2)))] == [1000, 500]
+    ),
+    "preprocessing.update_moments": lambda update: (
+        update((0, 0.0, 0.0), [[1, 2], [3, 2]])[2].tolist() == [[2, 0], [0, 0]]
+    ),
+    "preprocessing.whitening_matrix": lambda matrix: np.allclose(matrix([[4.0, 0], [0, 1]]), [[0.5, 0], [0, 1]]),
     "profiling.interleaved_times": lambda times: 0 <= times({"nothing": lambda: None})["nothing"] < 1,
     "profiling.latency": lambda latency: 0 < latency(small_model(), batch_sizes=[2], rounds=1)[2] < 60,
     "profiling.peak_memory": lambda peak: peak(functools.partial, np.ones, 10_000_000) > 70_000_000,
     "transfer.as_head": answers_as_its_classifier,
     "transfer.freeze_before": freezes,
+    "training.learning_rate_range_test": rises_tenfold,
     "training.restarts": draws_anew_from_each_seed,
 }
 

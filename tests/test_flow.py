@@ -11,8 +11,8 @@ import pytest
 
 HELPERS = Path(__file__).resolve().parent.parent / "helpers"
 FLOW = """
-    quiet embedded datasets augmentation architectures complexity profiling transfer training parallel evaluation plots
-    drawings claims lessons twins address exercises backends kernel runner __main__
+    quiet embedded datasets preprocessing augmentation architectures complexity profiling transfer training parallel
+    evaluation plots drawings claims lessons twins address exercises backends kernel runner __main__
 """.split()
 
 

@@ -1,13 +1,17 @@
+import base64
+import io
 import itertools
 
 import matplotlib
 import numpy as np
 import pytest
+from PIL import Image
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
 from helpers.plots import (  # noqa: E402
+    animate,
     plot_by_seed,
     plot_curves,
     plot_images,
@@ -100,3 +104,31 @@ def test_discs_need_a_cost_and_an_area(columns):
 def test_the_areas_that_were_given_are_named():
     with pytest.raises(ValueError, match=r"areas=\[0\.0, 0\.0\]"):
         plot_trade_off([1, 2], [1, 2], [0, 0], ["a", "b"], "cost", "quality", "title")
+
+
+def test_every_frame_is_drawn_in_order_and_the_last_one_stays():
+    figure, ax = plt.subplots(figsize=(2, 2))
+    (line,) = ax.plot([0], [0], "o")
+    drawn = []
+
+    def draw(index):
+        drawn.append(index)
+        line.set_data([index], [0])
+        ax.set_xlim(-1, 5)
+
+    text = animate(figure, draw, frames=4, seconds=0.1, alt='a "walk"', colors=8).data
+    assert drawn == [0, 1, 2, 3] and text.startswith('<img alt="a &quot;walk&quot;" src="data:image/gif;base64,')
+    picture, times, seen = Image.open(io.BytesIO(base64.b64decode(text.split(",")[1][:-2]))), [], set()
+    for index in range(picture.n_frames):
+        picture.seek(index)
+        picture.load()
+        times.append(picture.info["duration"])
+        seen.add(picture.convert("RGB").tobytes())
+    assert times == [100, 100, 100, 2100] and len(seen) == 4 and picture.info["loop"] == 0
+    assert not plt.fignum_exists(figure.number)
+
+
+@pytest.mark.parametrize("options", [{"frames": 0}, {"frames": 2, "seconds": 0}, {"frames": 2, "colors": 1}])
+def test_a_moving_picture_needs_a_frame(options):
+    with pytest.raises(ValueError, match="Received: frames="):
+        animate(plt.figure(), print, **options)

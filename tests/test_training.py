@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from helpers.training import restarts
+from helpers.training import learning_rate_range_test, restarts
 
 rng = np.random.default_rng(0)
 images, labels = rng.normal(size=(64, 8, 8, 1)).astype("float32"), rng.integers(0, 3, 64)
@@ -84,3 +84,69 @@ def test_an_old_model_is_refused():
     model = build()
     with pytest.raises(ValueError, match="a new model"):
         list(restarts(lambda: model, [0, 1]))
+
+
+def classifier(optimizer="sgd"):
+    model = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dropout(0.5), layers.Dense(3)])
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+
+
+def test_the_rate_rises_geometrically_and_losses_are_those_of_the_batches():
+    model = classifier()
+    model.layers[-1].kernel.assign(np.zeros((64, 3)))
+    rates, losses = learning_rate_range_test(model, images, labels, low=1e-9, high=1e-7, steps=3)
+    assert np.allclose(rates, [1e-9, 1e-8, 1e-7])
+    assert np.allclose(losses, np.log(3), atol=1e-5)  # such rates leave the weights at zero
+    model = classifier()
+    model.layers[1].rate = 0.0  # dropout would change the losses
+    rates, losses = learning_rate_range_test(model, images, labels, batch_size=64, low=0.01, high=0.3, steps=3)
+    for rate, loss in zip(rates, losses):
+        assert loss == pytest.approx(model.evaluate(images, labels, batch_size=64, verbose=0), rel=1e-5)
+        model.optimizer.learning_rate = rate
+        model.train_on_batch(images, labels)
+
+
+def test_afterwards_all_is_as_it_was():
+    model = classifier(keras.optimizers.Adam(0.01))
+    train(model)
+    variables = [*model.variables, *model.optimizer.variables]
+    before = [keras.ops.convert_to_numpy(each).copy() for each in variables]
+    first = learning_rate_range_test(model, images, labels, steps=10)
+    assert all(np.array_equal(old, keras.ops.convert_to_numpy(new)) for old, new in zip(before, variables))
+    again, other = (learning_rate_range_test(model, images, labels, steps=10, seed=seed)[1] for seed in (0, 1))
+    assert np.allclose(first[1], again) and not np.allclose(again, other)
+
+
+def test_the_range_test_stops_where_the_loss_explodes():
+    rates, losses = learning_rate_range_test(classifier(), images, labels, high=1e6, steps=30, stop=3)
+    assert 1 < len(rates) == len(losses) < 30
+    assert losses[-1] > 3 * losses[:-1].min() and (losses[:-1] <= 3 * np.minimum.accumulate(losses[:-1])).all()
+
+
+def test_a_loss_that_is_no_number_ends_it():
+    broken = np.full_like(images, np.nan)
+    rates, losses = learning_rate_range_test(classifier(), broken, labels, steps=5)
+    assert len(rates) == 1 and losses[0] == np.inf
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"low": 0.1, "high": 0.01}, "low=0.1, high=0.01"),
+        ({"low": 0}, "low=0"),
+        ({"steps": 1}, "steps=1"),
+        ({"batch_size": 65}, "batch_size=65, 64 images"),
+    ],
+)
+def test_a_range_that_does_not_rise_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        learning_rate_range_test(classifier(), images, labels, **options)
+
+
+def test_a_schedule_or_a_model_not_compiled_is_refused():
+    with pytest.raises(ValueError, match="built and compiled"):
+        learning_rate_range_test(keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten()]), images, labels)
+    falling = keras.optimizers.schedules.CosineDecay(0.1, 10)
+    with pytest.raises(TypeError, match="LearningRateSchedule"):
+        learning_rate_range_test(classifier(keras.optimizers.SGD(falling)), images, labels)

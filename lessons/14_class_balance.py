@@ -204,7 +204,7 @@ print(f"Rank correlation of size and recall over the {num_classes} classes: {ran
 # classes, once as `many` (or all it has), in the same test. A third head gets `few` of *every* class. There a class has
 # the very same pictures as when it was rare; only its rivals have shrunk. That sets the two causes apart:
 #
-# - many among few and many, minus few among few: above all what more pictures teach,
+# - many among few and many, minus few among few: what more pictures teach, and the favour over rare rivals with it,
 # - few among few, minus few among many: what imbalance does, and this we call its *bias* (the parameters that a layer
 #   adds to its logits have the same name; here we call those biases, in the plural).
 
@@ -251,8 +251,8 @@ logits, even_logits = {"plain": over_draws(plain)}, over_draws(plain, even_draws
 
 # %% [markdown]
 # Is the head where its loss is lowest? scikit-learn finds that point in another way. The biases are a good witness,
-# as nothing but frequency moves them all: if pictures told nothing, each would become the logarithm of its class's
-# share.
+# as they learn frequency above all: if pictures told nothing, each would become the logarithm of its class's share,
+# up to a constant.
 
 # %%
 draw, rare = draws[-1][-1], is_rare[-1]  # the last one trained below
@@ -267,6 +267,10 @@ for trainer, biases in {"Keras": head.get_weights()[1], "scikit-learn": best_hea
 same = (logits_of(head).argmax(axis=1) == best_head.predict(test_features)).mean()
 print(f"Both give the same answer to {same:.0%} of the test pictures.")
 assert same > 0.9, "Not trained to the end: give it more steps, or another learning rate."
+
+# %% [markdown]
+# Both ways lead to the same point, with almost the same answers. The logarithm is only what biases would be without
+# pictures: since the features tell something, too, the two need not agree.
 
 # %%
 recall = recalls(logits["plain"])  # (seeds, halves, classes)
@@ -323,6 +327,8 @@ for label in np.flatnonzero(is_rare[0]):
           f"{names[second]} {shares[second]:.0%}; for any large class {shares[~is_rare[0]].sum():.0%}.")
 
 # %% [markdown]
+# Nearly all lost answers go to large classes, hardly any to another rare one, and no single class takes them all.
+#
 # The slide says that the model "переобучается на классы с большим числом примеров и дает смещённое предсказание":
 # it overfits to the classes with many examples and gives a biased prediction. The second half is what we measured.
 # Is the first half true? Overfitting would show as a distance between the training pictures and the test.
@@ -339,10 +345,12 @@ for kind, values, tested in (("rare", fitted["rare"], as_rare), ("large", fitted
     print(f"Recall of {kind} classes: {np.mean(values):.2f} in training, {tested.mean():.2f} in the test.")
 
 # %% [markdown]
-# The wider gap is that of the *rare* classes: those are learned by heart and not found again. So say rather that the
-# model learns what it is shown: where few pictures are rare, "rare" is a poor bet, and a loss averaged over pictures
-# rewards good bets. In a world of that mix the bet is right. It is wrong if your world, or what a mistake costs there,
-# is another.
+# The wider gap is that of the *rare* classes: those are learned by heart and not found again. A part of that gap is
+# the bias once more, but not all: with rivals as few (the triangles) a class is still found less often than with many
+# pictures (the squares). So in the strict sense it is the rare classes that are overfitted; in the everyday sense,
+# that the model leans towards the large ones, the slide is right. It learns what it is shown: where few pictures are
+# of rare classes, "rare" is a poor bet, and a loss averaged over pictures rewards good bets. In a world of that mix
+# this is no mistake. It is one if your world, or what a mistake costs there, is another.
 #
 # ## Weights in the loss
 #
@@ -408,8 +416,9 @@ gain, measured = against_plain("weights")
 claim("practice-balance-weights", measured=measured, holds=gain.holds)
 
 # %% [markdown]
-# What rare classes win, large ones pay a part of. Keep both numbers in mind for the next two remedies, and compare the
-# new recall with the triangles above: level gradients have given back only a part of the bias. Why, we shall see.
+# Rare classes win more than large ones lose; where the interval of the loss spans zero, no loss has been shown at
+# all. Keep both numbers in mind for the next two remedies, and compare the new recall with the triangles above: level
+# gradients have given back only a part of the bias. Why, we shall see.
 #
 # Two traps. Keras divides the weighted losses of a batch by the number of its pictures, not by the sum of its weights:
 
@@ -576,17 +585,17 @@ print(f"Rare recall, all classes changed alike minus only rare ones changed: {se
 
 # %% [markdown]
 # The claim compares filling up, all classes changed alike, with plain training: balance and new pictures together.
-# The line after it is what new versions add to balance alone: compare its interval with the margin. The last one
-# is the trap: where its interval spans zero, this frozen network has not visibly fallen into it. Its features were
-# trained with such changes, and hardly show them. A network that learns its own features may do worse.
+# The line after it is what new versions, of large classes too, add to balance alone: compare its interval with the
+# margin. The last one is the trap: where its interval spans zero, this frozen network has not visibly fallen into it.
+# Perhaps its features, learned elsewhere, make little of a tint. A network that learns its own may do worse.
 #
 # ## After training: correct the prior
 #
 # The share of class $k$ in the training set is $\pi_k$, its *prior*: what you would bet before you see the picture. A
-# model with calibrated probabilities (of all that it gives 0.3, three in ten are so) has learned
-# $p(k \mid x) \propto p(x \mid k)\, \pi_k$, and its logits $z_k$ are $\log p(k \mid x)$ up to a constant. If only the
-# shares change, from $\pi$ to $\pi'$, then Bayes' rule multiplies by $\pi'_k / \pi_k$: add its logarithm to the logit,
-# and nothing is trained again:
+# perfect model gives $p(k \mid x) \propto p(x \mid k)\, \pi_k$, and its logits $z_k$ are $\log p(k \mid x)$ up to a
+# constant. (It is *calibrated*, too: of all that it gives 0.3, three in ten are so. We shall test that below.) If
+# only the shares change, from $\pi$ to $\pi'$, then Bayes' rule multiplies by $\pi'_k / \pi_k$: add its logarithm to
+# the logit, and nothing is trained again:
 #
 # $$z'_k = z_k + \tau \log \frac{\pi'_k}{\pi_k}, \qquad \tau = 1.$$
 #
@@ -696,9 +705,9 @@ for way in remedies:
 # with several strengths of one line of code; the numbers are $\tau$. A remedy *on* the line buys nothing that this line
 # would not: it has only chosen a place on it. A remedy to the right of it has taught the model something.
 #
-# Why did the usual weights move so little? The head gets all training pictures right, as we saw, and then the loss is
-# small however it is weighted: only a stronger weight still pulls. The correction acts on the logits after that, and
-# does not ask the loss.
+# Why did the usual weights move so little? A likely reason: the head gets all training pictures right, as we saw, and
+# then the errors left to weigh are small. A higher power pulls harder. The correction acts on the logits after that,
+# and does not ask the loss.
 #
 # ### And a network that is trained whole?
 #
@@ -764,9 +773,9 @@ ahead = is_greater(clothes_recall["prior corrected"].mean(axis=1), clothes_recal
 print(f"Balanced accuracy, prior corrected minus weights: {sentence(ahead)}.")
 
 # %% [markdown]
-# Rare classes win far more than large ones pay, with either remedy. Here the usual weights act in full: 128 steps from
-# scratch learn less by heart. Hold the last interval against the margin, and remember that the correction took no
-# training; its numbers come from the plain network's logits.
+# Rare classes win far more than large ones pay, with either remedy. Here the usual weights do about as much as the
+# correction; perhaps 128 steps from scratch learn less by heart, which we did not measure. Hold the last interval
+# against the margin, and remember that the correction took no training; its numbers come from the plain network.
 #
 # ## When balancing hurts
 #
@@ -832,11 +841,13 @@ ax.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2, 
 plt.show()
 
 # %% [markdown]
-# Below the diagonal a model says "rare" too surely, above it too seldom. Plain training should know best how many
-# are rare: its loss is that of this world. The whole correction speaks of a world in which half of all pictures are
-# rare; here that is false, and its line lies lowest over most of the range. Weights moved probabilities as little
-# as they moved recall. So the same line of code, read backwards, overshoots after them: it takes back a balance
-# that they had not brought.
+# Below the diagonal a model says "rare" too surely, above it too seldom. The calibration error weighs each bin by its
+# pictures; the plot does not, and leaves out bins with fewer than 50 predictions. So a line that strays only where it
+# has few pictures can still have a small error. Plain training should know best how many are rare: its loss is that
+# of this world. The whole correction speaks of a world in which half of all pictures are rare; here that is false,
+# and its line lies lowest over most of the range. Weights moved probabilities, like recall, less than the correction
+# did. So the same line of code, read backwards, overshoots after them: it takes back a balance that they had not
+# brought.
 #
 # Second, accuracy. In the world as it was, large classes are asked for more often, and their recall counts more.
 
@@ -851,8 +862,8 @@ for way in (*remedies, "prior corrected", "prior corrected, tuned"):
           f"{sentence(is_greater(accuracy(logits['plain']), accuracy(logits[way]), margin))}.")
 
 # %% [markdown]
-# A remedy whose interval reaches below the margin has shown no loss that matters. A stronger balance pays: what it wins
-# for rare classes counts little in a world that seldom asks for them.
+# A remedy whose interval reaches below the margin has shown no loss that matters. A stronger balance costs more
+# accuracy: what it wins for rare classes counts little in a world that seldom asks for them.
 #
 # Third, weights may fade. A network that can get every training picture right, and is not held back, will do so, and
 # then the loss is near zero however it is weighted. Byrd and Lipton, 2019 ("What is the Effect of Importance Weighting
@@ -898,12 +909,18 @@ for way in ("weights", "prior corrected"):
     gap = over_steps[way] - over_steps["plain"]
     print(f"{way} minus plain, gap after {stops[0]} steps, minus gap after {stops[-1]}: "
           f"{sentence(is_greater(gap[:, 0], gap[:, -1], margin))}.")
+print(f"Rare recall, plain: {over_steps['plain'][:, -1].mean():.2f} after {stops[-1]} steps without penalty, "
+      f"{rare_recall(logits['plain']).mean():.2f} after {steps} with it.")
 
 # %% [markdown]
-# Bands go from the lowest to the highest seed. Weights act as long as there is something to learn. If they do nothing
-# in a network of yours, look at its training accuracy: at 100 % they have little left to weigh. The correction comes
-# after the training and fades less here. Nor will it last for ever: without a penalty logits grow without end, and a
-# fixed shift counts for less and less.
+# Bands go from the lowest to the highest seed. Weights act most at the start, and lose a part of their effect as the
+# last training pictures are learned; what is left is the gap at the right. If they do little in a network of yours,
+# look at its training accuracy: near 100 % the errors left to weigh are small. The correction comes after the
+# training and fades less here. Nor will it last for ever: without a penalty logits grow without end, and a fixed
+# shift counts for less and less.
+#
+# The last line is a warning about plain training. A penalty holds back the weights that tell pictures apart, and not
+# the biases, so it can make a model favour large classes more. How much bias you see depends on it, too.
 #
 # ## Two answers: move the threshold
 #
@@ -959,7 +976,9 @@ print(f"To throw pictures away, {few} of every class, gives a balanced accuracy 
 pd.DataFrame.from_dict(rows, orient="index").round(2)
 
 # %% [markdown]
-# The calibration error is that of "this is rare" in a world like the training.
+# The calibration error is that of "this is rare" in a world like the training. Hold the first number against the
+# column of balanced accuracy: to throw pictures away is balance, too, but large classes lose what their pictures had
+# taught.
 #
 # | take | when |
 # |---|---|
@@ -968,27 +987,29 @@ pd.DataFrame.from_dict(rows, orient="index").round(2)
 # | a threshold | two answers, or costs that you know |
 # | weights | the training itself should serve rare classes; tune their power, and look whether they act at all |
 # | balanced batches | the same goal as weights, with less noise in a batch |
-# | augmentation | more rare pictures cannot be had, and the network has not seen such changes yet; change all classes |
+# | augmentation | more rare pictures cannot be had, and a trial shows a gain beyond the line; change all classes |
 #
-# All of it moves borders between classes. The way from triangle to square, in the plot above, takes more pictures.
+# All of it moves borders between classes. Most of the way from triangle to square, in the plot of three training
+# sets, needs more pictures.
 #
 # ## Summary
 #
 # - Imbalance is measured with the same class, the same pictures and other rivals. What remains when the rivals are as
 #   few is no bias, but lack of pictures.
-# - Weights $n / (K n_k)$ and balanced batches aim at the same gradient; rare recall rises, large recall pays. New
-#   versions of pictures may add a little on top; change large classes with the same chance.
+# - Weights $n / (K n_k)$ and balanced batches aim at the same gradient. Rare recall rises; the further it rises, by
+#   whatever remedy, the more of large recall it costs. New versions of pictures raise it, too; whether they leave the
+#   line of $\tau$ has to be measured. Change large classes with the same chance.
 # - A correction of the prior, or a threshold, moves the same way after training; how far depends on $\tau$. Hold each
 #   remedy against that line before you pay for it.
-# - Strong balancing spoils probabilities and can cost accuracy in a world like the training, and weights fade in a
-#   network that learns all by heart.
+# - Strong balancing spoils probabilities and can cost accuracy in a world like the training, and weights lose a part
+#   of their effect in a network that learns all by heart.
 #
 # ## Exercises
 #
-# **Predict.** A training set has 6 classes of 40 pictures and 6 of 5. What weight has a picture of a rare class, by the
-# formula above? And: for one picture a head gives its large class a logit of 2 and a rare class a logit of 1. After the
-# whole correction to a world of equal classes, by how much does the rare logit lead (negative, if it does not)? Two
-# decimals are enough; `math.log` is the natural logarithm.
+# **Predict.** A training set has 8 classes of 60 pictures and 4 of 10. What weight has a picture of a rare class, by
+# the formula above? And: for one picture a head gives its large class a logit of 2 and a rare class a logit of 1.
+# After the whole correction to a world of equal classes, by how much does the rare logit lead (negative, if it does
+# not)? Two decimals are enough; `math.log` is the natural logarithm.
 
 # %% tags=["exercise", "exercise-correction"]
 weight_of_rare = ...
@@ -998,27 +1019,28 @@ lead_of_rare = ...
 if weight_of_rare is ... or lead_of_rare is ...:
     print("Not answered yet: replace the dots above.")
 else:
-    example = np.repeat(np.arange(12), [40] * 6 + [5] * 6)
+    example = np.repeat(np.arange(12), [60] * 8 + [10] * 4)
     right = class_weights(example).max()
-    corrected = correct_prior([2.0, 1.0], [40, 5], [1, 1])
+    corrected = correct_prior([2.0, 1.0], [60, 10], [1, 1])
     lead = corrected[1] - corrected[0]
     numbers = (int, float, np.number)
     assert isinstance(weight_of_rare, numbers) and isinstance(lead_of_rare, numbers), "Write two numbers, such as 0.25."
-    hints = {8.0: "That is the ratio of rare to large weight. The mean weight over pictures has to be 1.",
-             54.0: "Nearly: n over n_k. Divide by the number of classes as well.",
-             0.5625: "That is the weight of a large class.", 0.2: "That is 1 / n_k. Its mean over pictures is not 1."}
+    hints = {6.0: "That is the ratio of rare to large weight. The mean weight over pictures has to be 1.",
+             52.0: "Nearly: n over n_k. Divide by the number of classes as well.",
+             520 / 720: "That is the weight of a large class.",
+             0.1: "That is 1 / n_k. Its mean over pictures is not 1."}
     hint = next((hint for value, hint in hints.items() if abs(weight_of_rare - value) < 0.006), None)
     assert abs(weight_of_rare - right) < 0.006, hint or "Not this weight. How many pictures are there in all?"
-    hints = {-1 - math.log(8): "Turn the sign of the correction: a class gains if its share grows.",
-             7.0: "Logits are logarithms: add the logarithm of the ratio, not the ratio.",
-             -1 + math.log10(8): "That is the decimal logarithm. The softmax has e for its base.",
-             2.0: "That is the binary logarithm. The softmax has e for its base.",
-             math.log(8): "That is how far the correction moves them. Where were they before?",
+    hints = {-1 - math.log(6): "Turn the sign of the correction: a class gains if its share grows.",
+             5.0: "Logits are logarithms: add the logarithm of the ratio, not the ratio.",
+             -1 + math.log10(6): "That is the decimal logarithm. The softmax has e for its base.",
+             -1 + math.log2(6): "That is the binary logarithm. The softmax has e for its base.",
+             math.log(6): "That is how far the correction moves them. Where were they before?",
              -1.0: "That is the lead before the correction."}
     hint = next((hint for value, hint in hints.items() if abs(lead_of_rare - value) < 0.006), None)
     assert abs(lead_of_rare - lead) < 0.006, hint or "Not this lead. What do both corrections add to the difference?"
-    print(f"Right: weight {right:g}, lead {lead:.2f}. The answer changes: a rare class no longer has to be "
-          f"{40 / 5:g} times as convincing as a large one, and it was only {math.e:.1f} times less so.")
+    print(f"Right: weight {right:.2f}, lead {lead:.2f}. The answer changes: the large class led by a factor of "
+          f"{math.e:.1f}, and its share alone had given it {60 / 10:g}. The picture itself speaks for the rare one.")
 
 # %% [markdown]
 # **Modify.** Set `penalty` to 0.001, then to 0.00001. How do the best $\tau$ and the gain by weights move, and why?

@@ -18,9 +18,10 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/main/notebooks/15_augmentation.ipynb)
 #
-# *A mirrored car is a car. So one picture is many pictures, and they cost nothing but a little time. Here each
-# operation is done in three libraries, put beside training, and tested: does the network get better? By some it
-# does, by others it gets worse. You will know what to ask first, and how to find out.*
+# *A mirrored car is a car. So one picture is many pictures, and they cost nothing but a little time. Here the
+# operations are written in three libraries, as far as each has them, put beside training, and tested: does the
+# network get better? By some it does, by others it gets worse. You will know what to ask first, and how to find
+# out.*
 #
 # You will
 #
@@ -186,8 +187,8 @@ in_tf_image = {"flip": tf.image.flip_left_right, "crop": crop_and_resize, "light
 # In Keras each operation is a layer. A random layer needs three things: a generator of its own, so that a seed
 # repeats it; one draw *for each image*; and silence outside training. This base has them. `strength` is the range
 # to draw from; `ends` is for a layer whose strength is something else, such as a probability. `training=True` is
-# the default because by hand one wants to see it at work; in a model Keras says which it is. And the answer has
-# the layer's `compute_dtype`, so that mixed precision works.
+# the default because by hand one wants to see it at work; in a model, `fit`, `evaluate` and `predict` say which it
+# is. And the answer has the layer's `compute_dtype`, so that mixed precision works.
 
 # %%
 class RandomOperation(layers.Layer):
@@ -292,8 +293,8 @@ claim("practice-aug-libraries", measured="flip, crop, light and colour in imgaug
       holds=bool(largest < tolerance))
 
 # %% [markdown]
-# Where an operation exists in two libraries, the pictures agree to within a grey level. So choose by upkeep and
-# speed, of which more at the end.
+# Where an operation exists in two libraries, the pictures agree to within a grey level on average. So choose by
+# upkeep and speed, of which more at the end.
 #
 # Did our light keep hue and saturation, and what does adding do instead? Colours that are too dark or too pale have
 # no hue to speak of, so we look at the others. Hue goes round in a circle of 360 degrees.
@@ -315,10 +316,11 @@ for name, image in {"multiplied by 0.6": by_keras["light"], "60 levels taken awa
           f"{value:.3f}, of 1.")
 
 # %% [markdown]
-# Rounding aside, multiplying leaves hue and saturation alone, as a weaker lamp would; taking away changes
-# saturation. *Random noise per channel*, the slide's fourth, can be read in two ways: one number for each
-# channel, which tints the picture (`RandomTint`), or another for each pixel too, which makes it grainy
-# (`RandomNoise`). Keras' own `GaussianNoise` refuses more than 1, which is invisible on a scale to 255.
+# Rounding aside, multiplying leaves hue and saturation alone, as a weaker lamp would. Taking away changes
+# saturation, and hue too: not by itself, but where a channel would fall below 0 and is cut there. *Random noise
+# per channel*, the slide's fourth, can be read in two ways: one number for each channel, which tints the
+# picture (`RandomTint`), or another for each pixel too, which makes it grainy (`RandomNoise`). Keras' own
+# `GaussianNoise` refuses more than 1, which is invisible on a scale to 255.
 #
 # ### Another draw for each picture?
 #
@@ -339,8 +341,9 @@ for name, draw_from in drawers.items():
     print(f"{name}: {len(np.unique(found.reshape(8, -1), axis=0))} of 8")
 
 # %% [markdown]
-# Where it says 1, the whole batch got the same number. In `tf.data` that is no harm if pictures are mapped one
-# by one, before `batch`; within a model it is.
+# Where it says 1, the whole batch got the same number. Within a model that is a loss. In `tf.data` it is no harm
+# if pictures are mapped one by one, before `batch`, with one exception: a `stateless_` function draws what its seed
+# says. With `(1, 2)` in each call it cuts every picture of every epoch alike, so give it another seed each time.
 #
 # ## Ready-made: RandAugment and its kin
 #
@@ -380,8 +383,8 @@ plt.show()
 #
 # ## Boxes and masks follow
 #
-# If a picture is turned, so must be what was drawn on it (lesson 02). imgaug and Keras take pictures, boxes and masks
-# together and draw once for all of them. imgaug brings an animal with a box and a mask:
+# If a picture is turned, so must be what was drawn on it (lesson 02). imgaug and Keras take pictures, boxes and
+# masks together and draw once for all of them. imgaug brings an animal with a box and a mask:
 
 # %%
 pixels = (160, 160)
@@ -702,9 +705,9 @@ print(f"Gain by shifts of up to {shift:g} of the side, {8 * shift:g} pixels: {ga
 # Mirror, crop, light and colour were meant for products, and that takes longer than this page has. The record
 # `results/15_augmentation.py` trains a network of four convolutions on goods of 48 pixels, with the recipe,
 # with each operation by itself, and with the *binary* deck's, by the same rule. Before you look, write a sign
-# beside each. Which of them makes pictures that the test shows too? Goods lie in the middle, on white, not cut
-# off; some face left, some right; in most classes any colour may come. (Noise is the other reading of the slide's
-# fourth.)
+# beside each. Which of them makes pictures that the test shows too? Goods are framed about the middle, on
+# white, not cut off; some face left, some right; in most classes any colour may come. (Noise is the other
+# reading of the slide's fourth.)
 
 # %%
 record = read_result("15_augmentation")
@@ -791,8 +794,8 @@ plot_gains(gains, f"Digits, {per_class} a class, against none")
 #
 # ## First mistake: a variant that changes the label
 #
-# Upside down, a six is a nine, still labelled six. A nought, a one and an eight stay what they are. The others
-# are no digits any more, or nearly other ones. Which digits lose?
+# Upside down, a six is a nine, still labelled six. A nought, a one and an eight stay what they are, and so, nearly,
+# do a two and a five, like the letters Z and S. A three, a four and a seven are no digits any more. Which lose?
 
 # %%
 def recalls(name):
@@ -811,16 +814,17 @@ plt.show()
 for name in ("flip", "half a turn"):
     lost = recalls("none") - recalls(name)
     print(f"{name}: {gains[name]}. The {lost.argmax()} loses most, {lost.max():.2f}. On average 6 and 9 lose "
-          f"{lost[[6, 9]].mean():.2f}, 0, 1 and 8 {lost[[0, 1, 8]].mean():.2f}.")
+          f"{lost[[6, 9]].mean():.2f}; 0, 1 and 8 lose {lost[[0, 1, 8]].mean():.2f}.")
 for name in ("none", "half a turn"):
     said = answers[name][:, validations:]
     wrong = [np.mean(said[:, test_labels == digit] == other) for digit, other in ((6, 9), (9, 6))]
     print(f"{name}: {wrong[0]:.1%} of the sixes are taken for nines, {wrong[1]:.1%} of the nines for sixes.")
 
 # %% [markdown]
-# Read 6 and 9 against 0, 1 and 8: half a turn gives the first two a wrong label, the others a right one. So ask
-# of each operation, class by class, whether the label survives. A mirrored shoe is a shoe; a mirrored *left*
-# shoe is a right one, and mirrored writing is no writing. Colours shifted far make a lemon a lime.
+# Read 6 and 9 against 0, 1 and 8: half a turn gives the first two a wrong label, the others a right one. The mirror
+# spares the symmetric ones; a mirrored 5 looks rather like a 2. So ask of each operation, class by class, whether
+# the label survives. A mirrored shoe is a shoe; a mirrored *left* shoe is a right one, and mirrored writing is no
+# writing. Colours shifted far make a lemon a lime.
 #
 # ## Second mistake: augmented validation pictures
 #
@@ -850,8 +854,8 @@ print("The highest less the lowest of the four shifted, a mean over seeds and bo
 # %% [markdown]
 # Both accuracies fall, yet the gain grows: shifted digits flatter whoever trained on shifted digits. And the
 # number changes from draw to draw of the shifts, so that early stopping would follow luck. In Keras a random
-# layer inside the model is silent in `evaluate` and `predict`; one in a `tf.data` pipeline is not, so map only
-# the training set.
+# layer inside the model is silent in `evaluate` and `predict`. Called by hand it is not: write
+# `model(images, training=False)`. One in a `tf.data` pipeline never is, so map only the training set.
 #
 # ## Third mistake: augment first, split later
 #
@@ -884,8 +888,9 @@ for name, values in found.items():
 
 # %% [markdown]
 # In the first, for nearly each variant held out another variant of the same digit was learned: it recognises
-# digits it has met. The second has no such help. It is if anything a little low, as it learns from four fifths
-# of the digits. Split first; then augment the training part.
+# digits it has met. The second has no such help: compare its interval with zero. That interval is wide, as a
+# hundred digits are few, so look for the absence of a sure surplus, not for a sign. Split first; then augment the
+# training part.
 #
 # ## How much, and for how few? The record again
 #
@@ -912,6 +917,10 @@ titles = {"digits": "digits", "fashion_mnist": "Fashion-MNIST", "goods": "goods"
 for data, title in titles.items():
     print(f"{title}: the test's own spread is that of shifts of up to {own[data]:.3f} of the side.")
 
+# %% [markdown]
+# Compare the goods with the other two. Framed about the middle, they still need not have their weight there: the
+# eye is a poor judge of what the test shows. Whether the guess is any good, the plot tells.
+
 # %%
 figure, axes = plt.subplots(2, 1, figsize=(5.2, 7))
 for index, (data, title) in enumerate(titles.items()):
@@ -928,7 +937,8 @@ for index, (data, title) in enumerate(titles.items()):
     axes[0].errorbar(shifts, middle, [middle - low, high - middle], label=f"{title}, {size} a class", capsize=3,
                      **style)
     axes[0].axvline(own[data], color=style["color"], ls=":", lw=1.5)
-    axes[0].plot(own[data], -0.16 + 0.02 * index, **style)
+    axes[0].text(own[data] + 0.004, -0.16 + 0.02 * index, title, fontsize=8, color=style["color"],
+                 bbox={"fc": "white", "ec": "none", "pad": 0.5})
 axes[0].axhline(0, color="black", lw=1)
 axes[0].set(title="How strong a shift? (dotted: the test's own)", xlabel="shift, as a share of the side",
             ylabel="gain in accuracy")
@@ -938,8 +948,8 @@ ticks = {axes[1].xaxis: (5, 10, 20, 40, 100, 300), axes[1].yaxis: (0.1, 0.2, 0.4
 for axis, places in ticks.items():
     axis.set_ticks(places, [f"{each:g}" for each in places])
 axes[1].minorticks_off()
-axes[0].legend(fontsize=8)
-axes[1].legend(fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.2))
+axes[0].legend(fontsize=8, loc="upper right")
+axes[1].legend(fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.2), handlelength=4)
 plt.show()
 
 # %%
@@ -952,9 +962,12 @@ for data, title in titles.items():
                    for name, each in compared.items()}
     accuracy = [recorded(data, {}, each).mean() for each in sizes]
     for each in sizes[:-1]:
-        by_seed = np.exp(np.interp(recorded(data, recipe, each), accuracy, np.log(sizes))) / each
-        more = " or more" if recorded(data, recipe, each).max() > accuracy[-1] else ""
-        print(f"{title}, {each} a class: worth {by_seed.min():.1f} to {by_seed.max():.1f}{more} times the pictures.")
+        with_it = recorded(data, recipe, each)
+        by_seed = np.exp(np.interp(with_it, accuracy, np.log(sizes))) / each
+        less = " or less" if with_it.min() < accuracy[0] else ""
+        more = " or more" if with_it.max() > accuracy[-1] else ""
+        print(f"{title}, {each} a class: worth {by_seed.min():.1f}{less} to {by_seed.max():.1f}{more} times the "
+              "pictures.")
 pd.DataFrame(rows)
 
 # %% [markdown]
@@ -975,14 +988,15 @@ pd.DataFrame(rows)
 # |---|---|---|---|
 # | flip, left to right | no writing; seen from any side | the side is the label; letters, digits | page, record |
 # | shift, crop and scale | things lie anywhere, in any size | stronger than what the test shows | page, record |
-# | rotation, a few degrees | hand-held cameras, handwriting | upright is certain | page, record |
+# | rotation, a few degrees | hand-held cameras, handwriting | upright is certain | record |
 # | light | other lamps, other cameras | brightness is the label | record |
-# | colour, inversion | form decides, and colours vary | colour decides: fruit, flowers | record |
+# | colour, inversion | form decides, and colours vary | colour decides: fruit, flowers | page (inversion), record |
 # | noise | noisy cameras | fine grain is the label | record |
 # | RandAugment | many pictures, no time to choose | labels that a turn changes | advice |
 # | MixUp, CutMix | long trainings of large networks | few steps; a loss of integer labels | advice |
 #
-# The last column says what was measured here, and what is advice from the papers.
+# The columns "when" and "not when" are advice. The last says where the operation was put to the test here, not that
+# it helped: that depends on the pictures, and most bring nothing sure on the goods (see the table above).
 #
 # And the library? Pictures of 28 and of 128 pixels per second, from `benchmarks/augmentation.py`. Keras' layers
 # and tf.image run in `tf.data`; imgaug and albumentations in two threads, or in two processes with the way
@@ -1013,8 +1027,10 @@ gained = practice.drop(columns="one core").div(practice["one core"], axis=0)
 gained.map(lambda value: "–" if np.isnan(value) else f"{value:.2f} times one core")
 
 # %% [markdown]
-# Take Keras' layers first: they are kept up, run in the model on a GPU or in `tf.data`, follow boxes and masks,
-# need nothing more to be installed, and work on whole batches, which makes them the fastest on small pictures.
+# Take Keras' layers first: they are kept up, run in the model on a GPU or in `tf.data`, need nothing more to be
+# installed, and work on whole batches, which makes them the fastest on small pictures. Those that move things take
+# boxes and masks along. A layer on our `RandomOperation` does less: it changes pictures only, and in `tf.data` it
+# needs Keras' TensorFlow backend; under JAX and PyTorch put it into the model.
 # tf.image is for `tf.data` on single pictures. Where large pictures are augmented on few cores and the trainer
 # waits, the OpenCV of albumentations and imgaug is faster. The last table has what a second core brings on the
 # practice recipe: a second *thread* brings these two little, or costs, as Python lets one thread at a time run
@@ -1026,8 +1042,8 @@ gained.map(lambda value: "–" if np.isnan(value) else f"{value:.2f} times one c
 # ## Summary
 #
 # - The decks' operations can be written in imgaug, in Keras, and mostly in tf.image, and the pictures agree to
-#   within a grey level. A layer of one's own draws for each image, from its own generator, and is silent
-#   outside training.
+#   within a grey level on average. A layer of one's own draws for each image, from its own generator, and is
+#   silent outside training.
 # - Variants are made on the fly: copies would take about the size of the data once for each epoch. Prefetched,
 #   a step takes the longer of two times where the trainer leaves the processor alone; on few cores, both share
 #   them.

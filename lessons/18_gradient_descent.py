@@ -250,13 +250,20 @@ claim("practice-gd-batch", measured=f"variance ~ batch^slope over {len(seeds)} s
     else False if any(result.holds is False for result in of_slope.values()) else None)
 
 # %% [markdown]
-# Lines start from the smallest batch, markers are means over seeds. That the noise falls like $1/B$ is
-# arithmetic, and our code agrees; how large it is beside the signal has to be measured. McCandlish et al.
+# Lines start from the smallest batch, markers are means over seeds; after 200 and 300 steps they may hide each
+# other. The slope could hardly come out otherwise: means of any rows behave so, and the verdict only checks our
+# code. What could fail is to go from 128 images down to one, which the first line below does. How large the noise
+# is beside the signal has to be measured as well. McCandlish et al.
 # (2018, "An Empirical Model of Large-Batch Training") compare $\sigma^2$ with the squared length of $G$: their
 # *noise scale* $\sigma^2 / |G|^2$ is the batch whose noise is as long as the gradient itself. In their model a
 # batch far below it makes about twice the progress per step when doubled, and one far above it hardly more.
 
 # %%
+model.set_weights(weights_at["at the start", seeds[0]])
+drawn = np.random.default_rng(0).choice(train_examples, 512, replace=False)
+lone = np.array([gradient(train_images[[one]], train_labels[[one]]) for one in drawn])
+print(f"Single images, at the start, seed {seeds[0]}: measured σ² {lone.var(axis=0, ddof=1).sum():.1f}; from batches "
+      f"{noise['at the start', seeds[0]][0] * sizes[0] / repeated[0]:.1f}.")
 for time in times:
     singles = np.array([noise[time, seed][0] * sizes[0] / repeated[0] for seed in seeds])
     squares = np.array([signal[time, seed] for seed in seeds])
@@ -335,7 +342,7 @@ tried = np.array([[[losses_at(size, rate, seed, [equal_steps, equal_images // si
 
 # %%
 def best_rate(losses):
-    """Return the logarithm to base 2 of the best rate: the lowest point of a parabola through the best three tried."""
+    """Return the base-2 logarithm of the best rate, by a parabola through the best one tried and its neighbours."""
     logs, best = np.log2(batch_rates), int(np.argmin(losses))
     if not 0 < best < len(losses) - 1:
         return logs[best]
@@ -379,8 +386,10 @@ claim("practice-gd-batch-lr", measured=f"in {equal_steps} steps the best rate fo
 
 
 # %% [markdown]
-# Bands reach from the lowest to the highest seed; a curve on the dotted line has failed. The best rate is the
-# lowest point of a curve, by a parabola through its three lowest points. Goyal et al. (2017, "Accurate, Large
+# Bands reach from the lowest to the highest seed. A curve at the dotted line has failed on the right of a picture,
+# and hardly begun on the left: 1024 images are only eight steps of 128. (For 16 both trainings are the same one.)
+# The best rate is the lowest point of a curve, by a parabola through the best rate tried and its two neighbours.
+# Goyal et al. (2017, "Accurate, Large
 # Minibatch SGD") scale the rate in proportion to the batch, a power of 1, after a slow warm-up and up to some
 # largest batch. Our trainings are far shorter; an interval below 1 means that in them the rate grew less than
 # in proportion. At equal steps, compare the largest batch's best rates with the limits $2 / \lambda$: where
@@ -513,11 +522,12 @@ pd.DataFrame(rows).T[[f"{what} at {angle}°" for angle in (0, 45) for what in ("
 # %% [markdown]
 # SGD, momentum and Nesterov do not care how the ravine lies: they walk the same path, turned, in equally many
 # steps. RMSprop and Adam treat each *weight* by itself, so for them it is another ravine. That matters below, and
-# so does the width of Adam's range: on this ravine many rates are as good, which elsewhere are not.
+# so does the width of momentum's and Adam's ranges: on this ravine many rates are as good, which elsewhere are not.
 #
 # Momentum of 0.9 hardly beats SGD here: its swings fade by a factor of $\sqrt{0.9}$ a step, whatever the rate. The
 # best momentum for curvatures that are $\kappa$ times apart is $((\sqrt\kappa - 1) / (\sqrt\kappa + 1))^2$ (Polyak,
-# 1964), here 0.57, the last row; 0.9 is best where $\kappa$ is about 1400.
+# 1964), here 0.57, the last row; 0.9 is best where $\kappa$ is about 1400. Nesterov's look-ahead damps the swings
+# across the ravine by a further root of $1 - \eta \lambda$ a step, hence its fewer steps at the same 0.9.
 
 # %%
 looks = {rule: {"marker": marker, "ls": line, "color": color, "label": rule, "ms": 4, "lw": 1.2}
@@ -551,13 +561,15 @@ plt.show()
 
 
 # %% [markdown]
-# Contours are losses from 0.02 to 60, each five times the last; a marker stands at every fifth step. In the upper
-# row the right-hand picture is the left one, turned; in the lower row it is another walk.
+# Contours are losses from 0.02 to 60, each five times the last; a marker stands at every fifth step, and only
+# the first 100 steps are drawn: RMSprop needs more, and at 45° it first goes straight to the valley's floor. In
+# the upper row the right-hand picture is the left one, turned; in the lower row it is another walk.
 #
 # ## A saddle point
 #
-# At a saddle, $\frac12 (50 x^2 - y^2) + \frac14 y^4$, the loss rises across and falls along, to a minimum on
-# either side at $y = \pm 1$. The slide says only "Оптимизация — седловая точка", a saddle point, and shows a race
+# At a saddle, $\frac12 (50 x^2 - y^2) + \frac14 y^4$, the loss rises to both sides of 0 in $x$ and falls in $y$, to
+# a minimum on either side at $y = \pm 1$; so the line $y = 0$ is a ridge. The slide says only "Оптимизация —
+# седловая точка", a saddle point, and shows a race
 # from Ruder's overview (2016; the animation is Alec Radford's) in which SGD stays behind. We put it as: at a saddle
 # point plain SGD stalls, momentum and adaptive methods escape. Start near the ridge, where $y$ is almost 0: at
 # $x = 1$ and from random $y$ between 0.000001 and 0.01 in size, and call it an escape when the loss is halfway
@@ -592,11 +604,11 @@ def steps_to_escape(rule, rate, beside, angle=0, most=3000, noise=0.0):
 
 # %% [markdown]
 # The answer depends on the learning rates and on the axes, so ask in several ways: each rule's best rate on the
-# ravine of the same curvature, which is how one would tune it; Keras' defaults, 0.01 for SGD and 0.001 for the
-# others; and the saddle turned by 15°, 30° and 45°, with the rates that were best on a ravine at that angle. We
-# decide now: the statement holds if in *every* way SGD takes more steps than each other rule, by more than
-# `margin_steps`; it is refuted if SGD is slower than none of them in any; and otherwise it is undecided, because
-# it leaves open what decides it.
+# ravine of the same curvature, which is how one would tune it; Keras' defaults, 0.01 for SGD, with either
+# momentum or none, and 0.001 for RMSprop and Adam; and the saddle turned by 15°, 30° and 45°, with the rates
+# that were best on a ravine at that angle. We decide now: the statement holds if in *every* way SGD takes more
+# steps than each other rule, by more than `margin_steps`; it is refuted if SGD is shown to do so for none of
+# them in any; and otherwise it is undecided, because it leaves open what decides it.
 
 # %%
 rng = np.random.default_rng(seeds[0])
@@ -665,8 +677,9 @@ print("There, with random numbers of size 0.01 added to the gradient, median ste
 # It does not stall. SGD's line is straight: near the ridge a step multiplies $y$ by $1 + \eta$, so it leaves
 # exponentially, after about $\ln(0.54 / y_0) / \ln(1 + \eta)$ steps, where 0.54 is the $y$ of escape. That takes
 # the longer, the smaller the rate that the steep direction allows. RMSprop and Adam divide the tiny gradient by its
-# own tiny size, so their first step along the ridge hardly depends on the start, until the gradient is as small as
-# the number that Keras adds below the fraction line (RMSprop: below about 0.001, Adam: below about 0.00001).
+# own tiny size, so their first step away from the ridge hardly depends on the start, until the 0.0000001 that Keras
+# adds outweighs what it is added to. RMSprop adds it to the mean square, where it counts for gradients below about
+# 0.001; Adam adds it to the root, where it counts below about 0.00001.
 #
 # Exactly on the ridge a rule without noise has no gradient to leave by, whichever rule it is. With Gaussian
 # noise in place of a batch's, all leave, plain SGD among them. Ge et al. (2015, "Escaping From Saddle Points")
@@ -687,17 +700,23 @@ for ax, found, title in zip(axes, (by_angle, fixed), ("Rates tuned at each angle
 axes[0].set_ylabel("steps to escape (median)")
 figure.legend(*axes[0].get_legend_handles_labels(), ncols=5, loc="outside lower center", fontsize=8)
 plt.show()
-wide = grid[steps_on_ravine(adam, 0) <= 1.1 * steps_on_ravine(adam, 0).min()][[0, -1]]
-print("Adam at 0°, from the lowest and the highest of its good rates:",
-      " and ".join(f"{np.median(steps_to_escape(adam, rate, beside)):.0f} steps at {rate:.3f}" for rate in wide) + ".")
+for name in ("momentum", "Adam"):
+    needed = steps_on_ravine(rules[name], 0)
+    found = [f"{np.median(steps_to_escape(rules[name], rate, beside)):.0f} steps at {rate:.3f}"
+             for rate in grid[needed <= 1.1 * needed.min()][[0, -1]]]
+    print(f"{name} at 0°, from the lowest and the highest of its good rates: {' and '.join(found)}; SGD "
+          f"{np.median(escapes['best rate']['SGD']):.0f}.")
 
 # %% [markdown]
-# The three rules that see no axes have level lines. RMSprop and Adam meet their worst angle at 45°: equal steps in
-# both weights lie straight across the ridge there, and nothing carries the point along it. At smaller angles the
-# first steps themselves lead away from the ridge, so a little turning can even help Adam. Rates that serve equally
-# well on the ravine differ here too, as the last line shows. So SGD is slower than momentum and Nesterov in each
-# way that we tried; against RMSprop and Adam it depends on rates and axes, and the race on the slide is won by
-# these as much as by rules. The same race in motion, along the axes:
+# The three rules that see no axes have level lines. RMSprop and Adam meet the worst of these angles at 45°: equal
+# steps in both weights lie straight along the ridge there, and nothing carries the point off it. At smaller angles
+# the first steps themselves lead away from it. Judge that by the right-hand picture, at one rate: Adam's dip on the
+# left is mostly its rate, which was tuned anew for each angle.
+#
+# Rates that serve equally well on the ravine differ here, as the last lines show: momentum is quicker than SGD from
+# one end of its range and may be slower from the other. In our ways SGD was behind momentum and Nesterov, but for
+# these three, four of the five ways are one, turned. So rates and axes decide such a race as much as the rules do;
+# the slide does not say which rates its race had. The same race in motion, along the axes:
 
 # %%
 figure, ax = plt.subplots(figsize=(3.6, 3.2), dpi=80)
@@ -868,7 +887,7 @@ for name, (trained, by, to_try) in tries.items():
 ax = plt.subplots(figsize=(6.2, 3.6))[1]
 for (name, values), marker, line in zip(validation_losses.items(), "os^D", ["-", "--", "-.", ":"]):
     ax.plot(tries[name][2], values, marker=marker, ls=line, label=name)
-ax.axvspan(min(named), max(named), color="black", alpha=0.15, lw=0, label="named by the range test")
+ax.axvspan(min(named), max(named), color="black", alpha=0.15, lw=0, label="range test, SGD with momentum")
 ax.set(xscale="log", xlabel="highest learning rate", ylabel="validation loss (nats)",
        title="How much a wrong rate costs, one seed")
 shown = sorted({*rates, *adam_rates[:1]})
@@ -878,10 +897,12 @@ ax.legend(fontsize=8, loc="upper center")
 plt.show()
 
 # %% [markdown]
-# Each curve is a valley: how wide it is tells how carefully the rate must be chosen. Read off the band what the
-# range test, a hundred steps, would have cost or saved against five trainings. The rates of SGD and Adam mean
-# different things: Adam's is about the length of a weight's step, SGD's is multiplied by the gradient, and momentum
-# makes of it ten times as much in the long run. A rate that suits one says nothing of the other.
+# Each curve is a valley: how wide it is tells how carefully the rate must be chosen. Read off the band, which
+# is for SGD with momentum and not for Adam, what the range test, a hundred steps, would have cost or saved
+# against five trainings; the same rate may suit a schedule that ends at 0 and be too high to keep. The rates of
+# SGD and Adam mean different things: Adam's is about the length of a weight's step, SGD's is multiplied by the
+# gradient, and momentum makes of it ten times as much in the long run. A rate that suits one says nothing of
+# the other.
 #
 # Now the seeds. Warm restarts start from cosine's rate. Step and plateau start from the best *constant* rate: then
 # each is the same training as the constant one up to its first reduction, and nobody can say that the constant
@@ -946,25 +967,29 @@ for seed, taken in zip(plateau_seeds, runs["plateau"][2]):
     when = f"first did so after {first[0] * block * batch_size} images" if len(first) else "never did"
     print(f"Reducing the rate, seed {seed}: plateau {when}.")
 twice, some = 2 * peaks["plateau"], plateau_seeds[:5]
-high = [over_seeds(with_momentum, name, twice, some)[0] for name in ("plateau", "constant")]
+high = {name: over_seeds(with_momentum, name, twice, some)[0] for name in ("plateau", "step", "constant")}
 gain = is_greater(runs["plateau"][0], runs["constant"][0], margin)
 control = is_greater(runs["step"][0], runs["constant"][0], margin)
 print(f"From {peaks['plateau']}, plateau minus constant: {in_points(gain)}.")
 print(f"The control, a cut at half-time, minus constant: {in_points(control)}.")
 print(f"Plateau minus the control: {in_points(is_greater(runs['plateau'][0], runs['step'][0], margin))}.")
-print(f"From {twice}, plateau minus constant, {len(some)} seeds: {in_points(is_greater(*high, margin))}.")
+gain_high, control_high = (is_greater(high[name], high["constant"], margin) for name in ("plateau", "step"))
+print(f"From {twice}, {len(some)} seeds, plateau minus constant: {in_points(gain_high)}; "
+      f"the control minus constant: {in_points(control_high)}.")
 
 # %%
 claim("practice-gd-plateau", measured=f"ReduceLROnPlateau from the best constant rate, {peaks['plateau']}, changes "
-      f"test accuracy by {in_points(gain)}; the same cut at half-time, unasked, by {in_points(control)}",
-      holds=gain.holds)
+      f"test accuracy by {in_points(gain)}; a cut at half-time, unasked, by {in_points(control)}; from {twice}, "
+      f"plateau changes it by {in_points(gain_high)}", holds=gain.holds)
 
 # %% [markdown]
 # Compare plateau's gain from the two rates: lowering the rate helps where it was too high for the end of the
-# training, and a constant rate that was chosen by whole trainings leaves less to gain. Where the control does
-# as well as plateau, the trigger adds nothing to the accuracy; it spares you knowing beforehand how long the
-# training will be. With a validation loss that is noisy, plateau also cuts by chance: see how far apart the
-# times of the first cut are.
+# training, and a constant rate that was chosen by whole trainings leaves less to gain. The verdict is for the
+# rate where lowering has least to give; the slide names no rate. An interval of plateau minus the control that
+# holds 0 shows no worth of the trigger, nor that it has none: for that it would have to lie within `margin`.
+# What the trigger surely does is spare you knowing beforehand how long the training will be. With a validation
+# loss that is noisy it also cuts by chance: see how far apart the times of the first cut are. And step minus
+# constant is printed twice, over three seeds and over eight: compare them before you trust three.
 #
 # ## Which to take
 
@@ -974,10 +999,10 @@ pd.DataFrame({
     "test loss (nats)": [f"{losses[: len(seeds)].mean():.3f}" for _, losses, _ in runs.values()],
     "highest rate": [peaks[name] for name in runs],
     "needs": ["nothing", "when to step", "validation data after every epoch", "length of the training",
-              "length of a cycle", "length of the training", "two numbers more per weight"],
+              "length of a cycle", "length of the training", "length, and two numbers per weight, not one"],
     "take it": ["for a first try", "to reproduce older papers", "if you cannot know the length beforehand", "as a rule",
                 "to be able to stop before each restart", "if large rates need a warm-up",
-                "if its rate can be tuned or is known; with weight decay AdamW"],
+                "if its rate is tuned; with weight decay AdamW"],
 }, index=list(runs))
 
 # %% [markdown]
@@ -986,10 +1011,11 @@ pd.DataFrame({
 #
 # ## Summary
 #
-# - The variance of the gradient falls as 1 / batch. The best rate rose with the batch, less than in proportion.
+# - The variance of the gradient falls as 1 / batch. From the smallest batch to the largest the best rate rose, less
+#   than in proportion.
 # - Each rule is a line or two. SGD and momentum do not care how a ravine or a saddle lies, RMSprop and Adam do. SGD
-#   left the saddle, exponentially, wherever it did not start exactly on the ridge. Momentum and Nesterov left it
-#   sooner; how RMSprop and Adam compare depends on rates and on the axes.
+#   left the saddle, exponentially, wherever it did not start exactly on the ridge. Which rule leaves it sooner
+#   depends on the rates, for momentum too, and for RMSprop and Adam also on the axes.
 # - A range test names a rate for the price of a hundred steps. Whether lowering it in the end pays, by a
 #   schedule or on a plateau, depends on how high it was: the intervals above tell for this network.
 #
@@ -1011,7 +1037,7 @@ else:
     hints = {
         0.54 / 1e-4 / 0.02: "The steps are not equally long: each is a share of the distance reached so far.",
         growth: "That is the logarithm of the growth: how much of it does one step bring?",
-        growth / np.log(50): "Along the ridge the curvature is -1; the 50 is that across.",
+        growth / np.log(50): "Away from the ridge, along y, the curvature is -1; the 50 is that along x.",
         growth / np.log(2): "That doubles at every step; at a rate of 0.02 a step multiplies by less.",
         np.log10(0.54 / 1e-4) / np.log(1.02): "Both logarithms must have the same base.",
         1 / 0.02: "In so many steps it grows by a factor of e: how many such factors are there?",
@@ -1026,7 +1052,8 @@ else:
 # %% [markdown]
 # **Modify.** Measure the best rate of *Adam* for the three batch sizes: `model = network(Adam(0.001), at_once)`
 # before `tried`, and a tenth of the rates in `batch_rates`. Does it grow with the batch, and nearer to the root or
-# in proportion?
+# in proportion? The lines 2 / λ mean nothing for Adam. Afterwards put `model = network(SGD(1.0), at_once)` back:
+# `gradient` needs plain SGD.
 #
 # **Extend.** Give the saddle's gradient noise and repeat the table of ways. Which differences between the rules
 # survive it? Then set `condition` to 5 and to 500, and run again from "Down a ravine".

@@ -3,57 +3,57 @@
 # that the page explains.
 
 # %% tags=["exercise-correction"]
-weight_of_rare = 4.5
-lead_of_rare = 1.08
+weight_of_rare = 4.33
+lead_of_rare = 0.79
 
 # %% tags=["exercise-correction", "wrong"]
-weight_of_rare = 8
-lead_of_rare = 1.08
+weight_of_rare = 6
+lead_of_rare = 0.79
 
 # %% tags=["exercise-correction", "wrong"]
-weight_of_rare = 54
-lead_of_rare = 1.08
+weight_of_rare = 52
+lead_of_rare = 0.79
 
 # %% tags=["exercise-correction", "wrong"]
-weight_of_rare = 0.5625
-lead_of_rare = 1.08
+weight_of_rare = 0.722
+lead_of_rare = 0.79
 
 # %% tags=["exercise-correction", "wrong"]
-weight_of_rare = 0.2
-lead_of_rare = 1.08
+weight_of_rare = 0.1
+lead_of_rare = 0.79
 
 # %% tags=["exercise-correction", "wrong"]
 weight_of_rare = 3.0
-lead_of_rare = 1.08
+lead_of_rare = 0.79
 
 # %% tags=["exercise-correction", "wrong"]
-weight_of_rare = "4.5"
-lead_of_rare = 1.08
+weight_of_rare = "4.33"
+lead_of_rare = 0.79
 
 # %% tags=["exercise-correction", "wrong"]
-weight_of_rare = 4.5
-lead_of_rare = -3.08
+weight_of_rare = 4.33
+lead_of_rare = -2.79
 
 # %% tags=["exercise-correction", "wrong"]
-weight_of_rare = 4.5
-lead_of_rare = 7
+weight_of_rare = 4.33
+lead_of_rare = 5
 
 # %% tags=["exercise-correction", "wrong"]
-weight_of_rare = 4.5
-lead_of_rare = -0.097
+weight_of_rare = 4.33
+lead_of_rare = -0.22
 
 # %% tags=["exercise-correction", "wrong"]
-weight_of_rare = 4.5
-lead_of_rare = 2
+weight_of_rare = 4.33
+lead_of_rare = 1.585
 
 # %% tags=["exercise-correction", "wrong"]
-weight_of_rare = 4.5
-lead_of_rare = 2.079
+weight_of_rare = 4.33
+lead_of_rare = 1.79
 
 # %% tags=["exercise-correction", "wrong"]
-weight_of_rare = 4.5
+weight_of_rare = 4.33
 lead_of_rare = -1
 
 # %% tags=["exercise-correction", "wrong"]
-weight_of_rare = 4.5
-lead_of_rare = 5
+weight_of_rare = 4.33
+lead_of_rare = 9

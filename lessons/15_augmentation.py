@@ -937,7 +937,7 @@ for index, (data, title) in enumerate(titles.items()):
     axes[0].errorbar(shifts, middle, [middle - low, high - middle], label=f"{title}, {size} a class", capsize=3,
                      **style)
     axes[0].axvline(own[data], color=style["color"], ls=":", lw=1.5)
-    axes[0].text(own[data] + 0.004, -0.16 + 0.02 * index, title, fontsize=8, color=style["color"],
+    axes[0].text(own[data] + 0.004, -0.13 + 0.025 * index, title, fontsize=8, color=style["color"],
                  bbox={"fc": "white", "ec": "none", "pad": 0.5})
 axes[0].axhline(0, color="black", lw=1)
 axes[0].set(title="How strong a shift? (dotted: the test's own)", xlabel="shift, as a share of the side",

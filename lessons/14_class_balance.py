@@ -303,6 +303,12 @@ def sentence(comparison):
     return f"{comparison.mean:+.2f} (95 % interval {comparison.low:+.2f} to {comparison.high:+.2f})"
 
 
+def equality(comparison):
+    """Write a comparison that asks for equality, with its verdict."""
+    verdict = {True: "equal to within the margin", False: "not equal", None: "undecided"}[comparison.holds]
+    return f"{sentence(comparison)}, {verdict}"
+
+
 bias = is_greater(as_even.mean(axis=1), as_rare.mean(axis=1), margin)
 lack = is_greater(as_large.mean(axis=1), as_even.mean(axis=1), margin)
 favour = is_greater(np.full(len(seeds), 0.5), rare_share(logits["plain"]), margin)
@@ -487,8 +493,7 @@ of_class = steps * batch_size / num_classes
 print(f"In {steps} batches each picture of a rare class was shown {of_class / few:.0f} times, of a large one "
       f"{of_class / many:.0f} times.")
 same = is_equal(rare_recall(logits["balanced batches"]), rare_recall(logits["weights"]), margin)
-verdict = {True: "equal to within the margin", False: "not equal", None: "undecided"}[same.holds]
-print(f"Rare recall, balanced batches minus weights: {sentence(same)}, {verdict}.")
+print(f"Rare recall, balanced batches minus weights: {equality(same)}.")
 
 # %% [markdown]
 # Weights and balanced batches seem to do the same. They should: both have the same *expected* gradient, and differ in
@@ -668,8 +673,7 @@ for way in ("plain", *remedies[:3], "prior corrected, tuned"):
     print(f"Balanced accuracy, prior corrected minus {way}: {sentence(ahead)}.")
 for way in ("prior corrected", "prior corrected, tuned"):
     same = is_equal(balanced_accuracy(logits[way]), balanced_accuracy(logits["weights, tuned"]), margin)
-    verdict = {True: "equal to within the margin", False: "not equal", None: "undecided"}[same.holds]
-    print(f"Balanced accuracy, {way} minus weights, tuned: {sentence(same)}, {verdict}.")
+    print(f"Balanced accuracy, {way} minus weights, tuned: {equality(same)}.")
 
 # %% [markdown]
 # "Prior corrected" without more is $\tau = 1$, the rule that everyone can use. The usual weights stay behind it; with a

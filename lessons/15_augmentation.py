@@ -68,6 +68,7 @@ import helpers.quiet  # before Keras: no start-up messages
 import io
 import itertools
 import time
+from functools import partial
 
 import keras
 import matplotlib.pyplot as plt
@@ -93,6 +94,7 @@ from helpers.datasets import class_names, load_arrays
 from helpers.evaluation import is_greater
 from helpers.parallel import find_devices
 from helpers.plots import plot_by_seed, plot_images, use_course_style
+from helpers.profiling import interleaved_times
 from helpers.training import restarts
 
 use_course_style()
@@ -446,16 +448,6 @@ def as_jpeg(images):
     return [file.getvalue() for file in files]
 
 
-def milliseconds(function, images):
-    """Return the time of a function per image, the shortest of some runs."""
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        function(images)
-        times.append((time.perf_counter() - start) / len(images) * 1e3)
-    return min(times)
-
-
 def decode(files):
     """Return images as arrays."""
     return [np.asarray(Image.open(io.BytesIO(file))) for file in files]
@@ -468,7 +460,8 @@ for name, recipe in recipes.items():
     print(f"{copies} variants by {name}: {different} different.")
 sample = goods[rng.choice(len(goods), copies, replace=False)]
 files = as_jpeg(augment(sample))
-augmenting, decoding = milliseconds(augment, sample), milliseconds(decode, files)
+seconds = interleaved_times({"augment": lambda: augment(sample), "decode": lambda: decode(files)}, rounds)
+augmenting, decoding = (1e3 * each / copies for each in seconds.values())  # milliseconds for a picture
 
 # %%
 stored = epochs if different == copies else different  # copies of each picture that the practice recipe wants
@@ -509,33 +502,27 @@ def batches_of(prefetch=None, injected=False):
     return (dataset.prefetch(prefetch) if prefetch else dataset).with_options(options)
 
 
-def step_time(batches, pause=0.0):
-    """Return the milliseconds of a step: wait for a batch, then for the accelerator."""
-    start = time.perf_counter()
+def take_steps(batches, pause=0.0):
+    """Take some training steps: wait for a batch, then for the accelerator."""
     for _ in range(overlap_steps):
         next(batches)
         time.sleep(pause)
-    return (time.perf_counter() - start) / overlap_steps * 1e3
 
 
 # %%
 ways = {"one after the other": batches_of(), "prefetch(1)": batches_of(1),
         "tf.data's default": batches_of(injected=True)}
 ways = {name: iter(dataset) for name, dataset in ways.items()}
-for batches in ways.values():
-    step_time(batches)
-pause = min(step_time(ways["one after the other"]) for _ in range(rounds)) / 1e3
-found = {name: [] for name in ["augmentation alone", *ways]}
-for _ in range(rounds):
-    found["augmentation alone"].append(step_time(ways["one after the other"]))
-    for name, batches in ways.items():
-        found[name].append(step_time(batches, pause))
-found = {name: min(values) for name, values in found.items()}
+in_turn = ways["one after the other"]
+pause = interleaved_times({"alone": partial(take_steps, in_turn)}, rounds)["alone"] / overlap_steps
+calls = {"augmentation alone": partial(take_steps, in_turn)}
+calls |= {name: partial(take_steps, batches, pause) for name, batches in ways.items()}
+found = {name: 1e3 * seconds / overlap_steps for name, seconds in interleaved_times(calls, rounds).items()}
 longer, total = max(found["augmentation alone"], pause * 1e3), found["augmentation alone"] + pause * 1e3
 for name, value in found.items():
     print(f"{name}: {value:.1f} ms a step")
 print(f"The accelerator alone: {pause * 1e3:.1f} ms. The longer of both is {longer:.1f} ms, their sum {total:.1f} ms.")
-del ways, batches  # ends the threads that prefetch
+del ways, in_turn, calls  # ends the threads that prefetch
 
 # %%
 share = (found["prefetch(1)"] - longer) / (total - longer)

@@ -65,6 +65,7 @@ PARAMETERS = {
     "test": {"digits": 797, "fashion_mnist": 5000, "goods": 442},
     "seeds": [0, 1, 2, 3, 4],  # of the images drawn, the first weights, their order and the augmentation
 }
+PARAMETERS = json.loads(json.dumps(PARAMETERS))  # lists for tuples, as in the file
 
 
 def load(name):
@@ -138,7 +139,7 @@ def main(hardware):
         "date": str(datetime.date.today()),
         "hardware": hardware,
         "versions": versions(),
-        "parameters": json.loads(json.dumps(PARAMETERS)),  # tuples become lists, as in the file
+        "parameters": PARAMETERS,
         "runs": [],  # one row for each data set, length, recipe and size
         "minutes": 0,
     }
@@ -158,7 +159,6 @@ def main(hardware):
         jobs = [job for index, job in enumerate(jobs) if job not in jobs[:index]]
         for steps in PARAMETERS["steps"][name]:
             rows = [{"data": name, "steps": steps, "recipe": recipe, "size": size} for recipe, size in jobs]
-            rows = json.loads(json.dumps(rows))
             done = [{key: row[key] for key in rows[0]} for row in record["runs"]]
             left = [index for index, row in enumerate(rows) if row not in done]
             for index, found in zip(left, measure(name, steps, [jobs[index] for index in left])):
